@@ -1,0 +1,325 @@
+"""Messages and tools → token ids with named spans; model text → calls.
+
+The one renderer and the one parser: training, evaluation and serving all come through here, so what
+is trained is what is served. Knows nothing of models' weights, batching or Ray.
+
+The call format is Hermes' `<tool_call>{"name": …, "arguments": …}</tool_call>`, which Qwen's
+templates use too; tools are listed as typed signatures, which take a third of the tokens of their
+JSON Schema. Turns are laid out by the tokenizer's own chat template. Message contents are tokenised
+as plain text, so that a user who types `<|im_end|>` ends nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from fcray.errors import UserError
+from fcray.tools import Example, Message, Tool, ToolCall, canonical_json
+
+CALL_OPEN = "<tool_call>"
+CALL_CLOSE = "</tool_call>"
+_RESULT = "<tool_response>{}</tool_response>"
+_INSTRUCTION = (
+    "Call functions to serve the user. To call one, answer "
+    '<tool_call>{"name": ..., "arguments": {...}}</tool_call>. '
+    "If none fits, answer in plain words.\nFunctions:\n"
+)
+_NO_TOOLS = "You are a helpful assistant."
+_SENTINEL = "\uf8ff{}\uf8fe"  # private-use characters: no template touches them
+_CALL = re.compile(re.escape(CALL_OPEN) + r"\s*(.*?)\s*" + re.escape(CALL_CLOSE), re.DOTALL)
+
+
+class Span(IntEnum):
+    """What a token of an answer decides; the curriculum weighs spans."""
+
+    DECISION = 0
+    """Which function, or none."""
+    ARGUMENTS = 1
+    """The call's arguments and its end."""
+    ANSWER = 2
+    """Plain words."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids of a prompt in two parts.
+
+    Attributes
+    ----------
+    prefix: The system turn with its tools; the same for every request under the same tools.
+    body: The conversation, up to where the answer begins.
+    """
+
+    prefix: tuple[int, ...]
+    body: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prefix) + len(self.body)
+
+
+@dataclass(frozen=True)
+class RenderedExample:
+    """A prompt with its gold answer, a span for every token of the answer."""
+
+    prompt: Prompt
+    answer: tuple[int, ...]
+    spans: tuple[Span, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a model's text says: calls, and the words outside them.
+
+    Attributes
+    ----------
+    problem: Why a call could not be read; None when all could.
+    """
+
+    calls: tuple[ToolCall, ...]
+    text: str
+    problem: str | None = None
+
+
+def call_text(call: ToolCall, tool: Tool | None = None) -> str:
+    """One call as the model writes it; arguments stand in the order of the tool's schema."""
+    arguments = tool.ordered(call.arguments) if tool else call.arguments
+    body = json.dumps({"name": call.name, "arguments": arguments}, ensure_ascii=False)
+    return f"{CALL_OPEN}{body}{CALL_CLOSE}"
+
+
+def answer_text(
+    calls: Sequence[ToolCall], response: str, tools: Sequence[Tool]
+) -> tuple[str, list[tuple[int, Span]]]:
+    """An assistant turn as text, and the spans in it as (start, span) in order of start."""
+    if not calls:
+        return response, [(0, Span.DECISION), (1, Span.ANSWER)]
+    by_name = {tool.name: tool for tool in tools}
+    text, marks = "", []
+    if response:
+        text, marks = response + "\n", [(0, Span.ANSWER)]
+    for call in calls:
+        marks.append((len(text), Span.DECISION))
+        head = f"{CALL_OPEN}{json.dumps({'name': call.name}, ensure_ascii=False)[:-1]}"
+        marks.append((len(text) + len(head), Span.ARGUMENTS))
+        text += call_text(call, by_name.get(call.name)) + "\n"
+    return text[:-1], marks
+
+
+def system_text(tools: Sequence[Tool], instructions: str = "") -> str:
+    """The system turn: the caller's own instructions, how to call, and a signature for each tool."""
+    if not tools:
+        return instructions or _NO_TOOLS
+    listing = "\n".join(signature(tool) for tool in tools)
+    return (instructions + "\n\n" if instructions else "") + _INSTRUCTION + listing
+
+
+def signature(tool: Tool) -> str:
+    """`get_weather(city: string, day?: "today"|"tomorrow") - Weather forecast for a city.`"""
+    parameters = tool.parameters
+    line = f"{tool.name}({_fields(parameters, parameters, 0)})"
+    if tool.description:
+        line += " - " + " ".join(tool.description.split())
+    for name, schema in tool.properties.items():
+        if isinstance(schema, dict) and schema.get("description"):
+            line += f"\n  {name}: " + " ".join(str(schema["description"]).split())
+    return line
+
+
+_MAX_DEPTH = 6
+
+
+def _fields(schema: dict[str, Any], root: dict[str, Any], depth: int) -> str:
+    required = set(schema.get("required", ()))
+    return ", ".join(
+        f"{name}{'' if name in required else '?'}: {_type(value, root, depth + 1)}"
+        for name, value in schema.get("properties", {}).items()
+    )
+
+
+def _type(schema: Any, root: dict[str, Any], depth: int) -> str:  # noqa: PLR0911
+    """A JSON Schema as a TypeScript-like type. A recursive schema ends in `any`."""
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
+        return "any"
+    if "$ref" in schema:
+        return _type(_local(schema["$ref"], root), root, depth + 1)
+    if "const" in schema:
+        return json.dumps(schema["const"], ensure_ascii=False)
+    if "enum" in schema:
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            return "|".join(dict.fromkeys(_type(s, root, depth + 1) for s in schema[union]))
+    kind = schema.get("type", "any")
+    if isinstance(kind, list):
+        return "|".join(_type(schema | {"type": one}, root, depth) for one in kind)
+    if kind == "array":
+        return _type(schema.get("items", {}), root, depth + 1) + "[]"
+    if kind == "object" and schema.get("properties"):
+        return "{" + _fields(schema, root, depth) + "}"
+    return str(kind) + _limits(schema)
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    if "minimum" in schema or "maximum" in schema:
+        return f"({schema.get('minimum', '')}..{schema.get('maximum', '')})"
+    if "format" in schema or "pattern" in schema:
+        return f"({schema.get('format') or schema.get('pattern')})"
+    return ""
+
+
+def _local(reference: str, root: dict[str, Any]) -> Any:
+    """The schema that a local `$ref` such as `#/$defs/point` names; anything else is unknown."""
+    here: Any = root
+    if not reference.startswith("#"):
+        return {}
+    for part in reference[1:].strip("/").split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if key:
+            here = here.get(key, {}) if isinstance(here, dict) else {}
+    return here
+
+
+def parse(text: str) -> Parsed:
+    """Read a model's answer. Never raises: what cannot be read is said in `problem`."""
+    calls, problem = [], None
+    for match in _CALL.finditer(text):
+        call = _parse_call(match.group(1))
+        if isinstance(call, str):
+            problem = problem or call
+        else:
+            calls.append(call)
+    rest = _CALL.sub("", text)
+    if CALL_OPEN in rest:
+        problem = problem or "a call was begun and not ended"
+        rest = rest[: rest.index(CALL_OPEN)]
+    return Parsed(tuple(calls), rest.strip(), problem)
+
+
+def _parse_call(body: str) -> ToolCall | str:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return f"a call is not JSON: {error}"
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return "a call names no function"
+    arguments = value.get("arguments", {})
+    if not isinstance(arguments, dict):
+        return "a call's arguments are not an object"
+    return ToolCall(name=value["name"], arguments=arguments)
+
+
+def tools_key(tools: Sequence[Tool]) -> str:
+    """A hash that is equal for equal tool lists."""
+    text = canonical_json([tool.model_dump() for tool in tools])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Renderer:
+    """Lays out conversations by a tokenizer's chat template.
+
+    Parameters
+    ----------
+    tokenizer: A transformers tokenizer with a chat template.
+
+    Raises
+    ------
+    UserError: The tokenizer has no chat template, or one that drops the system turn.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise UserError(
+                "this model's tokenizer has no chat template; take an instruct model",
+                field="model.base",
+            )
+        self.tokenizer = tokenizer
+        self._prefixes: dict[str, tuple[int, ...]] = {}
+        tail = self._layout([("system", ""), ("user", ""), ("assistant", "")], False)[-1]
+        self.end: tuple[int, ...] = self._special(tail)[:1] or (tokenizer.eos_token_id,)
+        """The token that ends an answer."""
+
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Prompt:
+        """A conversation up to where the answer begins.
+
+        A system message of the caller's becomes part of the prefix.
+        """
+        instructions = "\n".join(m.content or "" for m in messages if m.role == "system")
+        turns = [("system", system_text(tools, instructions))]
+        turns += [self._turn(m, tools) for m in messages if m.role != "system"]
+        pieces = self._layout(turns, True)
+        body: list[int] = []
+        for piece, (_, content) in zip(pieces[2:], [*turns[2:], ("", "")], strict=True):
+            body += [*self._special(piece), *self._plain(content)]
+        first = self._plain(turns[1][1]) if len(turns) > 1 else ()
+        return Prompt(self._prefix(pieces, turns[0][1]), (*first, *body))
+
+    def example(self, example: Example) -> RenderedExample:
+        """An example's prompt and gold answer with its spans; the answer ends with the end token."""
+        text, marks = answer_text(example.calls, example.response, example.tools)
+        encoded = self.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
+        )
+        spans = [_span_at(start, marks) for start, _ in encoded["offset_mapping"]]
+        if spans and not example.calls:
+            spans[0] = Span.DECISION
+        last = Span.ARGUMENTS if example.calls else Span.ANSWER
+        return RenderedExample(
+            self.prompt(example.messages, example.tools),
+            (*encoded["input_ids"], *self.end),
+            (*spans, *([last] * len(self.end))),
+        )
+
+    def _turn(self, message: Message, tools: Sequence[Tool]) -> tuple[str, str]:
+        if message.role == "tool":  # as Hermes does: templates seldom know a tool role
+            return "user", _RESULT.format(message.content or "")
+        if message.tool_calls:
+            return "assistant", answer_text(message.tool_calls, message.content or "", tools)[0]
+        return message.role, message.content or ""
+
+    def _prefix(self, pieces: list[str], system: str) -> tuple[int, ...]:
+        key = system + "\0" + pieces[0] + "\0" + pieces[1]
+        if key not in self._prefixes:
+            if len(self._prefixes) > 1024:
+                self._prefixes.clear()
+            ids = (*self._special(pieces[0]), *self._plain(system), *self._special(pieces[1]))
+            self._prefixes[key] = ids
+        return self._prefixes[key]
+
+    def _layout(self, turns: Sequence[tuple[str, str]], generate: bool) -> list[str]:
+        """The template's own text around the turns: one piece before, between and after each."""
+        marked = [
+            {"role": role, "content": _SENTINEL.format(i)} for i, (role, _) in enumerate(turns)
+        ]
+        text = self.tokenizer.apply_chat_template(
+            marked, tokenize=False, add_generation_prompt=generate
+        )
+        pieces = []
+        for i in range(len(turns)):
+            before, found, text = text.partition(_SENTINEL.format(i))
+            if not found:
+                raise UserError(
+                    f"this model's chat template drops a {turns[i][0]} turn", field="model.base"
+                )
+            pieces.append(before)
+        return [*pieces, text]
+
+    def _special(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _plain(self, text: str) -> tuple[int, ...]:
+        return tuple(
+            self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        )
+
+
+def _span_at(start: int, marks: list[tuple[int, Span]]) -> Span:
+    return next((span for at, span in reversed(marks) if at <= start), Span.DECISION)
