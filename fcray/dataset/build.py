@@ -1,0 +1,294 @@
+"""The dataset of one run: built from a data spec, written to a folder, read back.
+
+The same spec and catalogs give the same bytes. Knows nothing of models; what a sentence may be is
+in the catalogs, how rows are divided in `split`, what a sound row is in `verify`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fcray.dataset.catalog import Catalog, load_catalogs
+from fcray.dataset.split import UNSEEN_TEMPLATE_ROWS, Cell, hold_out, interleave, plan, spread
+from fcray.dataset.synthesize import Source, to_example
+from fcray.dataset.templates import Filled, Template
+from fcray.dataset.verify import Verifier
+from fcray.errors import UserError
+from fcray.spec import DataSpec
+from fcray.tools import Example, Tool, ToolCatalog, canonical_json
+
+SPLITS = ("train", "validation", "test")
+MANIFEST = "manifest.json"
+FORMAT = 1
+"""Version of the written form; a reader refuses any other."""
+
+_Groups = dict[tuple[Cell, str], list[Filled]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples in three splits that share no sentence.
+
+    Attributes
+    ----------
+    train, validation, test: Rows, each split interleaved by tool and language. `origin.kind` is
+        `call`, `unseen_template` (test only: a wording that training lacks) or `irrelevant`.
+    catalog: The tools that every row offers.
+    sha256: Hash of tools and rows, in canonical JSON.
+    """
+
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+    # Not compared: the hash covers it.
+    catalog: ToolCatalog = field(compare=False)
+    sha256: str
+
+
+def build(spec: DataSpec) -> Dataset:
+    """Synthesize, divide and verify the examples that `spec` asks for.
+
+    Raises
+    ------
+    UserError: A catalog cannot be used, or holds fewer distinct sentences than are asked for.
+    """
+    return build_from(spec, load_catalogs(spec.catalogs, spec.tools))
+
+
+def build_from(spec: DataSpec, catalog: Catalog) -> Dataset:
+    """`build` on a catalog that is already loaded; touches no file."""
+    groups = _draw(spec, catalog)
+    verifier = Verifier(catalog)
+    splits: dict[str, tuple[Example, ...]] = {}
+    for split in SPLITS:
+        ordered = interleave(
+            {key: [(filled, key[1]) for filled in rows] for key, rows in groups[split].items()},
+            random.Random(f"{spec.seed}/order/{split}"),
+        )
+        rows = [
+            to_example(
+                filled, catalog.tools, identity=f"{split}-{index:05}", seed=spec.seed, kind=kind
+            )
+            for index, (filled, kind) in enumerate(ordered)
+        ]
+        splits[split], rejected = verifier.split(rows)
+        if rejected:
+            first = next(row for row in rows if row.id == rejected[0].id)
+            raise UserError(
+                f"{len(rejected)} rows of {split} do not verify; the first, {first.request!r} from "
+                f"template {first.origin.template}: {rejected[0].reasons[0]}",
+                field="data.catalogs",
+            )
+    return _dataset(catalog.tools, splits)
+
+
+def _dataset(tools: ToolCatalog, splits: dict[str, tuple[Example, ...]]) -> Dataset:
+    digest = hashlib.sha256(canonical_json([tool.model_dump() for tool in tools]).encode())
+    for split in SPLITS:
+        digest.update(f"\n{split}\n".encode())
+        for example in splits[split]:
+            digest.update(_line(example).encode())
+    return Dataset(**splits, catalog=tools, sha256=digest.hexdigest())
+
+
+def _draw(spec: DataSpec, catalog: Catalog) -> dict[str, _Groups]:
+    """Split → (cell, kind) → the candidates of that kind."""
+    counts = {
+        split: plan(
+            catalog.tools.names,
+            getattr(spec, split),
+            spec.irrelevant,
+            random.Random(f"{spec.seed}/plan/{split}"),
+        )
+        for split in SPLITS
+    }
+    calls = [cell for cell in counts["test"] if cell.tool]
+    test_calls = sum(counts["test"][cell] for cell in calls)
+    unseen = spread(_fullest_first(calls, counts["test"]), round(test_calls * UNSEEN_TEMPLATE_ROWS))
+    source = Source(spec.seed)
+    groups: dict[str, _Groups] = {split: {} for split in SPLITS}
+    for cell in counts["test"]:
+        asked = {split: counts[split][cell] for split in SPLITS}
+        drawn = _draw_cell(source, catalog, cell, asked, unseen.get(cell, 0))
+        for split, rows in drawn.items():
+            groups[split].update({(cell, kind): found for kind, found in rows.items() if found})
+    return groups
+
+
+def _fullest_first(cells: Sequence[Cell], counts: dict[Cell, int]) -> list[Cell]:
+    return sorted(cells, key=lambda cell: -counts[cell])
+
+
+def _draw_cell(
+    source: Source, catalog: Catalog, cell: Cell, asked: dict[str, int], unseen: int
+) -> dict[str, dict[str, list[Filled]]]:
+    """Split → kind → the candidates of one tool in one language."""
+    templates = catalog.of(cell.tool, cell.language)
+    trained, held = hold_out(templates, source.seed) if cell.tool else (templates, ())
+    kind = "call" if cell.tool else "irrelevant"
+
+    def shuffled(of: Iterable[Template], split: str) -> list[Template]:
+        found = list(of)
+        random.Random(f"{source.seed}/draw/{split}/{cell.tool}/{cell.language}").shuffle(found)
+        return found
+
+    train = source.draw(shuffled(trained, "train"), asked["train"])
+    used = {filled.template.id for filled in train}
+    fresh = source.draw(shuffled(held, "unseen"), min(unseen, asked["test"]))
+    # Wordings that training did use come first: only they make a row of the kind "call".
+    known = [t for t in trained if t.id in used or not cell.tool]
+    rest = asked["test"] - len(fresh)
+    test = source.draw(shuffled(known, "test"), rest)
+    others = [t for t in templates if t.id not in {k.id for k in known}]
+    extra = source.draw(shuffled(others, "rest"), rest - len(test))
+    validation = source.draw(shuffled(trained, "validation"), asked["validation"])
+    unseen_rows = [*fresh, *extra]
+    there = len(train) + len(validation) + len(test)
+    wanted = sum(asked.values()) - len(unseen_rows)
+    if there < wanted:
+        raise _shortage(cell, there, wanted, held_out=bool(held))
+    return {
+        "train": {kind: train},
+        "validation": {kind: validation},
+        "test": {kind: test, "unseen_template": unseen_rows},
+    }
+
+
+def _shortage(cell: Cell, there: int, wanted: int, *, held_out: bool) -> UserError:
+    what = f"for {cell.tool!r}" if cell.tool else "that need no tool"
+    aside = " besides the templates held out for the test" if held_out else ""
+    return UserError(
+        f"the catalogs yield only {there} distinct {cell.language} requests {what}{aside}, and "
+        f"this spec asks for {wanted}; ask for fewer or add templates and values",
+        field="data",
+    )
+
+
+def write(dataset: Dataset, folder: str | Path) -> None:
+    """Write `dataset` as `folder`: a JSON line a row, and a manifest with tools, counts and hash.
+
+    All files appear together: they are written aside, then the folder is put in place. An older
+    dataset at `folder` is replaced.
+
+    Raises
+    ------
+    UserError: `folder` holds something that is not a dataset.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and _is_replaceable(folder)):
+        raise UserError("this exists and is not a dataset; it is left as it is", file=folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.new"
+    old = aside.with_suffix(".old")
+    aside.mkdir()
+    try:
+        for split in SPLITS:
+            lines = "".join(_line(example) for example in getattr(dataset, split))
+            (aside / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+        manifest = json.dumps(_manifest(dataset), ensure_ascii=False, indent=2)
+        (aside / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+        if folder.exists():
+            # A folder that is not empty cannot be replaced in one step, so the old one steps aside.
+            folder.replace(old)
+        aside.replace(folder)
+    except BaseException:
+        if old.exists() and not folder.exists():
+            old.replace(folder)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_replaceable(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() or not any(folder.iterdir())
+
+
+def _manifest(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "sha256": dataset.sha256,
+        "seed": dataset.train[0].origin.seed,
+        "counts": {split: _counts(getattr(dataset, split)) for split in SPLITS},
+        "tools": [tool.model_dump() for tool in dataset.catalog],
+    }
+
+
+def _counts(rows: Sequence[Example]) -> dict[str, Any]:
+    return {
+        "rows": len(rows),
+        "kinds": dict(sorted(Counter(row.origin.kind for row in rows).items())),
+        "languages": dict(sorted(Counter(row.origin.language for row in rows).items())),
+    }
+
+
+def _line(example: Example) -> str:
+    """One row; its tools by name, since the manifest holds them once."""
+    row = example.model_dump(mode="json")
+    row["tools"] = [tool.name for tool in example.tools]
+    return canonical_json(row) + "\n"
+
+
+def read(folder: str | Path) -> Dataset:
+    """The dataset that `write` left in `folder`.
+
+    Raises
+    ------
+    UserError: `folder` is no dataset, is of another format, or was changed since it was written.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    manifest = _json(_text(path), path, 1)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"not the manifest of a dataset of format {FORMAT}", file=path)
+    try:
+        tools = ToolCatalog(Tool.model_validate(tool) for tool in manifest["tools"])
+    except (KeyError, ValueError) as error:
+        raise UserError(f"its tools cannot be read: {error}", file=path) from None
+    splits = {split: _rows(folder / f"{split}.jsonl", tools) for split in SPLITS}
+    dataset = _dataset(tools, splits)
+    if dataset.sha256 != manifest.get("sha256"):
+        raise UserError("the rows were changed since this dataset was written", file=folder)
+    return dataset
+
+
+def _rows(path: Path, tools: ToolCatalog) -> tuple[Example, ...]:
+    rows: list[Example] = []
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line:
+            continue
+        row = _json(line, path, number)
+        try:
+            row["tools"] = [tools[name] for name in row["tools"]]
+            rows.append(Example.model_validate(row))
+        except (KeyError, TypeError, ValidationError) as error:
+            raise UserError(f"not a row: {error}", file=path, line=number) from None
+    return tuple(rows)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError("there is no such file; is this a dataset's folder?", file=path) from None
+
+
+def _json(text: str, path: Path, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"not valid JSON: {error.msg}", file=path, line=line + error.lineno - 1
+        ) from None

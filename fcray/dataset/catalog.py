@@ -1,0 +1,259 @@
+"""Catalog files (data/<domain>/*.yaml) read into tools, templates and small talk.
+
+Every mistake in a file becomes a UserError that names file, line and field. Knows nothing of how
+examples are drawn or divided. The format is described in data/README.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fcray.dataset.pools import LANGUAGES, Form, Pool, parse_pools, slots
+from fcray.dataset.split import normalise
+from fcray.dataset.templates import Template
+from fcray.errors import UserError
+from fcray.tools import Language, Tool, ToolCatalog
+from fcray.yamlfile import Location, YamlFile
+
+_DOMAIN = Field(pattern=r"^[a-z][a-z0-9_]*$")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _ToolEntry(_Entry):
+    name: str
+    description: str = ""
+    parameters: dict[str, Any]
+    values: dict[str, str] = {}
+    templates: dict[Language, list[str]]
+
+
+class _ToolFile(_Entry):
+    domain: str = _DOMAIN
+    pools: dict[str, Any] = {}
+    tools: list[_ToolEntry] = Field(min_length=1)
+
+
+class _ChatGroup(_Entry):
+    answer: dict[Language, str]
+    questions: dict[Language, list[str]]
+
+
+class _ChatFile(_Entry):
+    domain: str = _DOMAIN
+    pools: dict[str, Any] = {}
+    chat: list[_ChatGroup] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What the catalog files hold.
+
+    Attributes
+    ----------
+    tools: Every tool, in the order of folders, files and entries.
+    templates: How the tools are asked for, tool by tool.
+    chat: Requests that no tool answers.
+    """
+
+    tools: ToolCatalog
+    templates: tuple[Template, ...]
+    chat: tuple[Template, ...]
+
+    def of(self, tool: str, language: Language) -> tuple[Template, ...]:
+        """The templates of `tool` in `language`; of an empty name, the small talk."""
+        source = self.templates if tool else self.chat
+        return tuple(t for t in source if t.tool == tool and t.language == language)
+
+
+def load_catalogs(folders: Iterable[str | Path], names: Sequence[str] = ()) -> Catalog:
+    """Read every catalog file in `folders` and in their direct subfolders.
+
+    Parameters
+    ----------
+    folders: Folders of `*.yaml` files; a file holds `tools` or `chat`.
+    names: Keep only these tools; empty keeps all.
+
+    Raises
+    ------
+    UserError: A file cannot be used, two tools share a name, or one of `names` is unknown.
+    """
+    tools: dict[str, Tool] = {}
+    defined: dict[str, str] = {}
+    templates: list[Template] = []
+    chat: list[Template] = []
+    for path in _files(folders):
+        document = YamlFile.read(path)
+        if isinstance(document.data, dict) and "chat" in document.data:
+            chat += _chat(document, first=len(chat))
+            continue
+        parsed = document.validate(_ToolFile)
+        pools = parse_pools(document)
+        for index, entry in enumerate(parsed.tools):
+            at: Location = ("tools", index)
+            if entry.name in tools:
+                message = f"the tool {entry.name!r} is already defined at {defined[entry.name]}"
+                raise document.error(message, (*at, "name"))
+            tools[entry.name] = _tool(document, entry, at)
+            defined[entry.name] = f"{path}:{document.line((*at, 'name'))}"
+            templates += _templates(document, parsed, index, tools[entry.name], pools)
+    if not tools:
+        raise UserError(f"no tools in {', '.join(map(str, folders))}", field="data.catalogs")
+    kept = _select(tools, names)
+    return Catalog(
+        ToolCatalog(tools[name] for name in kept),
+        tuple(template for template in templates if template.tool in kept),
+        tuple(chat),
+    )
+
+
+def _files(folders: Iterable[str | Path]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise UserError("there is no such folder of catalogs", file=folder)
+        files = sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")])
+        if not files:
+            raise UserError("no catalog (*.yaml) in this folder", file=folder)
+        for path in files:
+            # A folder and its parent may both be named; a file is read once.
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                yield path
+
+
+def _select(tools: Mapping[str, Tool], names: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in tools:
+            close = difflib.get_close_matches(name, tools, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(tools)}"
+            raise UserError(f"no catalog defines the tool {name!r}; {hint}", field="data.tools")
+    return [name for name in tools if not names or name in names]
+
+
+def _tool(document: YamlFile, entry: _ToolEntry, at: Location) -> Tool:
+    try:
+        return Tool(name=entry.name, description=entry.description, parameters=entry.parameters)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        message = problem["msg"].removeprefix("Value error, ")
+        raise document.error(message, (*at, *problem["loc"])) from None
+
+
+def _templates(
+    document: YamlFile, parsed: _ToolFile, index: int, tool: Tool, pools: Mapping[str, Pool]
+) -> Iterator[Template]:
+    entry, at = parsed.tools[index], ("tools", index)
+    _check_values(document, entry, tool, pools, at)
+    for language in LANGUAGES:
+        texts = entry.templates.get(language)
+        if not texts:
+            raise document.error(f"no templates in {language}", (*at, "templates"))
+        _check_distinct(document, texts, (*at, "templates", language))
+        for number, text in enumerate(texts):
+            place: Location = (*at, "templates", language, number)
+            names = _slots(document, text, place)
+            _check_arguments(document, tool, entry, names, place)
+            forms = {
+                name: _forms(document, pools[entry.values[name]], language, place) for name in names
+            }
+            identity = f"{tool.name}/{language}/{number}"
+            yield Template(identity, tool.name, parsed.domain, language, text, forms)
+
+
+def _check_values(
+    document: YamlFile, entry: _ToolEntry, tool: Tool, pools: Mapping[str, Pool], at: Location
+) -> None:
+    """Each argument's pool exists and holds only values that the argument's schema allows."""
+    for argument, name in entry.values.items():
+        place = (*at, "values", argument)
+        if argument not in tool.properties:
+            raise document.error(_unknown_argument(argument, tool), place)
+        if name not in pools:
+            close = difflib.get_close_matches(name, pools, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise document.error(f"there is no pool {name!r} in this file{hint}", place)
+        schema = jsonschema.Draft202012Validator(tool.properties[argument])
+        for form in (form for forms in pools[name].forms.values() for form in forms):
+            problem = next(schema.iter_errors(form.value), None)
+            if problem is not None:
+                owner = f"{tool.name}.{argument}"
+                raise document.error(f"does not fit {owner}: {problem.message}", form.at)
+
+
+def _check_arguments(
+    document: YamlFile, tool: Tool, entry: _ToolEntry, names: Sequence[str], at: Location
+) -> None:
+    for name in names:
+        if name not in tool.properties:
+            raise document.error(_unknown_argument(name, tool), at)
+        if name not in entry.values:
+            raise document.error(f"{{{name}}} has no pool under this tool's values", at)
+    for name in tool.required:
+        if name not in names:
+            raise document.error(f"the required argument {{{name}}} is not mentioned", at)
+
+
+def _unknown_argument(name: str, tool: Tool) -> str:
+    close = difflib.get_close_matches(name, tool.properties, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{tool.name} has no argument {name!r}{hint}"
+
+
+def _check_distinct(document: YamlFile, texts: Sequence[str], at: Location) -> None:
+    """Templates that differ in punctuation only would be the same sentence in two splits."""
+    seen: dict[str, int] = {}
+    for index, text in enumerate(texts):
+        _slots(document, text, (*at, index))
+        key = normalise(text)
+        if not key:
+            raise document.error("a template is empty", (*at, index))
+        if key in seen:
+            raise document.error(f"says the same as number {seen[key]} above", (*at, index))
+        seen[key] = index
+
+
+def _slots(document: YamlFile, text: str, at: Location) -> tuple[str, ...]:
+    try:
+        return slots(text)
+    except ValueError as error:
+        raise document.error(str(error), at) from None
+
+
+def _forms(document: YamlFile, pool: Pool, language: Language, at: Location) -> tuple[Form, ...]:
+    forms = pool.forms[language]
+    if not forms:
+        raise document.error(f"the pool {pool.name!r} has nothing to say in {language}", at)
+    return forms
+
+
+def _chat(document: YamlFile, first: int) -> list[Template]:
+    """The small talk of one file; ids count on from `first`."""
+    parsed = document.validate(_ChatFile)
+    pools = parse_pools(document)
+    found: list[Template] = []
+    for group_index, group in enumerate(parsed.chat):
+        for language, questions in group.questions.items():
+            at: Location = ("chat", group_index, "questions", language)
+            answer = group.answer.get(language, "").strip()
+            if not answer:
+                raise document.error(f"no answer in {language}", ("chat", group_index))
+            _check_distinct(document, questions, at)
+            for index, text in enumerate(questions):
+                forms: dict[str, tuple[Form, ...]] = {}
+                for name in _slots(document, text, (*at, index)):
+                    if name not in pools:
+                        raise document.error(f"there is no pool {name!r}", (*at, index))
+                    forms[name] = _forms(document, pools[name], language, (*at, index))
+                identity = f"chat/{language}/{first + len(found)}"
+                found.append(Template(identity, "", parsed.domain, language, text, forms, answer))
+    return found

@@ -1,0 +1,82 @@
+"""Templates: sentences with named gaps, each gap filled from a pool.
+
+A template's fillings are numbered from 0 to `size` - 1, so that they can be drawn without listing
+them. Knows nothing of files or of how a dataset is divided.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fcray.dataset.pools import Form
+from fcray.tools import Language
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A template with every gap filled: the request and the arguments that it states."""
+
+    template: Template
+    request: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Template:
+    """One way to say a request in one language.
+
+    Attributes
+    ----------
+    id: Tool (or `chat`), language and position, such as `get_weather/zh/3`.
+    tool: The tool that it calls; empty when none is to be called.
+    text: The sentence; `{name}` is a gap.
+    forms: Gap → the forms that may fill it, in the order of the text.
+    answer: What is said when no tool is called.
+    """
+
+    id: str
+    tool: str
+    domain: str
+    language: Language
+    text: str
+    forms: Mapping[str, tuple[Form, ...]]
+    answer: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many fillings there are."""
+        return math.prod(len(forms) for forms in self.forms.values())
+
+    def fill(self, index: int) -> Filled:
+        """Filling number `index`, in mixed radix over the gaps."""
+        chosen: dict[str, Form] = {}
+        for name, forms in self.forms.items():
+            index, position = divmod(index, len(forms))
+            chosen[name] = forms[position]
+        request = self.text.format(**{name: form.spoken for name, form in chosen.items()})
+        stated = {name: form.value for name, form in chosen.items()} if self.tool else {}
+        return Filled(self, request, stated)
+
+    def says(self, request: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether `request` is this template with words that mean exactly `arguments`."""
+        if self.tool and arguments.keys() != self.forms.keys():
+            return False
+        spoken = [
+            [form.spoken for form in forms if not self.tool or same(form.value, arguments[name])]
+            for name, forms in self.forms.items()
+        ]
+        return any(
+            self.text.format(**dict(zip(self.forms, words, strict=True))) == request
+            for words in itertools.product(*spoken)
+        )
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal in JSON's sense: unlike in Python, 1 is not true."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)

@@ -1,0 +1,193 @@
+"""Properties of a built dataset, for any seed and size, on the shipped catalogs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fcray.dataset.build import SPLITS, Dataset, build, build_from, read, write
+from fcray.dataset.split import HELD_OUT_TEMPLATES, UNSEEN_TEMPLATE_ROWS, normalise
+from fcray.dataset.verify import Verifier
+from fcray.errors import UserError
+from fcray.spec import DataSpec
+from fcray.tools import Example
+from tests.dataset.catalogs import DATA, shipped, write_small
+
+specs = st.builds(
+    DataSpec,
+    catalogs=st.just((str(DATA),)),
+    train=st.integers(1, 220),
+    validation=st.integers(1, 50),
+    test=st.integers(1, 100),
+    irrelevant=st.sampled_from([0.0, 0.15, 0.4, 1.0]),
+    seed=st.integers(0, 2**32),
+)
+
+
+def spec_of(folder: Path, **fields: object) -> DataSpec:
+    counts = {"train": 6, "validation": 2, "test": 4, "irrelevant": 0.0}
+    return DataSpec.model_validate({"catalogs": (str(folder),), **counts, **fields})
+
+
+def rows_of(dataset: Dataset) -> list[Example]:
+    return [row for split in SPLITS for row in getattr(dataset, split)]
+
+
+@given(specs)
+@settings(max_examples=20, deadline=None)
+def test_a_dataset_of_any_seed_and_size_is_sound(spec: DataSpec) -> None:
+    dataset = build_from(spec, shipped())
+    check_no_sentence_stands_twice(dataset)
+    for split in SPLITS:
+        check_counts(getattr(dataset, split), getattr(spec, split), spec.irrelevant)
+    check_kinds_say_what_training_saw(dataset)
+    _, rejected = Verifier(shipped()).split(rows_of(dataset))
+    assert not rejected
+    assert all(row.tools == tuple(shipped().tools) for row in rows_of(dataset))
+
+
+def check_no_sentence_stands_twice(dataset: Dataset) -> None:
+    said = Counter(normalise(row.request) for row in rows_of(dataset))
+    assert max(said.values()) == 1
+
+
+def check_counts(rows: tuple[Example, ...], wanted: int, irrelevant: float) -> None:
+    assert len(rows) == wanted
+    assert sum(not row.calls for row in rows) == round(wanted * irrelevant)
+    zh = sum(row.origin.language == "zh" for row in rows)
+    assert abs(2 * zh - wanted) <= 1
+    tools = Counter(row.calls[0].name for row in rows if row.calls)
+    counts = [tools[name] for name in shipped().tools.names]
+    assert max(counts) - min(counts) <= 1
+
+
+def check_kinds_say_what_training_saw(dataset: Dataset) -> None:
+    trained = {row.origin.template for row in dataset.train}
+    for row in dataset.test:
+        seen = "call" if row.origin.template in trained else "unseen_template"
+        assert row.origin.kind == (seen if row.calls else "irrelevant")
+    for row in (*dataset.train, *dataset.validation):
+        assert row.origin.kind == ("call" if row.calls else "irrelevant")
+
+
+@given(specs)
+@settings(max_examples=5, deadline=None)
+def test_the_same_seed_gives_the_same_hash(spec: DataSpec) -> None:
+    first, second = build_from(spec, shipped()), build_from(spec, shipped())
+    assert first == second
+    other = build_from(spec.model_copy(update={"seed": spec.seed + 1}), shipped())
+    assert other.sha256 != first.sha256
+
+
+def test_the_default_spec_holds_out_wordings_of_every_tool() -> None:
+    spec = DataSpec(catalogs=(str(DATA),))
+    dataset = build(spec)
+    trained = {row.origin.template for row in (*dataset.train, *dataset.validation)}
+    for tool in dataset.catalog.names:
+        for language in ("zh", "en"):
+            ids = {template.id for template in shipped().of(tool, language)}
+            assert len(ids - trained) >= HELD_OUT_TEMPLATES * len(ids)
+    calls = [row for row in dataset.test if row.calls]
+    unseen = sum(row.origin.kind == "unseen_template" for row in calls)
+    assert unseen == round(len(calls) * UNSEEN_TEMPLATE_ROWS)
+
+
+def test_a_stretch_of_training_holds_every_tool() -> None:
+    dataset = build_from(DataSpec(catalogs=(str(DATA),)), shipped())
+    for start in range(0, 800, 100):
+        stretch = dataset.train[start : start + 100]
+        assert {row.calls[0].name for row in stretch if row.calls} == set(dataset.catalog.names)
+
+
+def test_only_the_named_tools_are_offered() -> None:
+    spec = DataSpec(catalogs=(str(DATA),), tools=("send_email", "get_weather"), train=40)
+    dataset = build(spec)
+    assert dataset.catalog.names == ("get_weather", "send_email")
+    assert {call.name for row in dataset.train for call in row.calls} == set(dataset.catalog.names)
+
+
+def test_the_quickstart_can_be_doubled() -> None:
+    spec = DataSpec(catalogs=(str(DATA),), train=1800, validation=96, test=192)
+    assert len(build_from(spec, shipped()).train) == 1800
+
+
+def test_asking_for_too_much_says_how_much_there_is(tmp_path: Path) -> None:
+    write_small(tmp_path)
+    with pytest.raises(UserError, match=r"yield only \d+ distinct (zh|en) requests for 'get_w"):
+        build(spec_of(tmp_path, train=500))
+    with pytest.raises(UserError, match=r"yield only 4 distinct .* that need no tool"):
+        build(spec_of(tmp_path, irrelevant=1.0, train=50))
+
+
+def test_write_then_read_is_the_same_dataset(tmp_path: Path) -> None:
+    dataset = build_from(DataSpec(catalogs=(str(DATA),), train=60, seed=3), shipped())
+    write(dataset, tmp_path / "a")
+    write(dataset, tmp_path / "b")
+    assert read(tmp_path / "a") == dataset
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == ["manifest.json", "test.jsonl", "train.jsonl", "validation.jsonl"]
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["sha256"] == dataset.sha256
+    assert manifest["seed"] == 3
+    assert manifest["counts"]["train"]["rows"] == 60
+
+
+def test_a_dataset_is_replaced_and_anything_else_is_left_alone(tmp_path: Path) -> None:
+    write_small(tmp_path)
+    first, second = build(spec_of(tmp_path)), build(spec_of(tmp_path, seed=1))
+    write(first, tmp_path / "out")
+    write(second, tmp_path / "out")
+    assert read(tmp_path / "out") == second
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("keep me")
+    with pytest.raises(UserError, match="not a dataset"):
+        write(first, mine)
+    assert (mine / "notes.txt").read_text() == "keep me"
+
+
+def test_a_failed_write_leaves_the_old_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_small(tmp_path)
+    first, second = build(spec_of(tmp_path)), build(spec_of(tmp_path, seed=1))
+    write(first, tmp_path / "out")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    replace = Path.replace
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(Path, "write_text", fail)
+        write(second, tmp_path / "out")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+        patch.setattr(Path, "replace", lambda s, t: fail() if s.suffix == ".new" else replace(s, t))
+        write(second, tmp_path / "out")
+    assert read(tmp_path / "out") == first
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_reading_names_what_is_wrong(tmp_path: Path) -> None:
+    write_small(tmp_path)
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match=r"manifest\.json: there is no such file"):
+        read(out)
+    write(build(spec_of(tmp_path)), out)
+    rows = (out / "train.jsonl").read_text(encoding="utf-8")
+    (out / "train.jsonl").write_text(rows.replace("train-00001", "train-10001"), encoding="utf-8")
+    with pytest.raises(UserError, match="changed since"):
+        read(out)
+    (out / "train.jsonl").write_text(rows + "{oops\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"train\.jsonl:7: not valid JSON"):
+        read(out)
+    (out / "train.jsonl").write_text(rows + '{"tools": ["nope"]}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"train\.jsonl:7: not a row"):
+        read(out)
