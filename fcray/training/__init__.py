@@ -1,0 +1,1 @@
+"""LoRA training: the staged curriculum, shared-prefix packing and the training loop. Never imports Ray."""

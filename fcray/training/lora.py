@@ -1,0 +1,41 @@
+"""LoRA adapters: attach them to a base model and say what they cost.
+
+Knows nothing of training loops. LoRA is Hu et al., arXiv 2106.09685; the implementation is PEFT's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fcray.errors import UserError
+from fcray.models import BaseModel
+from fcray.spec import LoraConfig
+
+
+def attach(base: BaseModel, config: LoraConfig) -> Any:
+    """`base` with a fresh, trainable LoRA adapter (a `peft.PeftModel`). The base stays frozen.
+
+    Raises
+    ------
+    UserError: The base has no module of a name in `target_modules`.
+    """
+    import peft
+
+    modules = config.target_modules
+    settings = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.rank,
+        lora_alpha=round(config.rank * config.alpha_multiple),
+        lora_dropout=config.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+    )
+    try:
+        model = peft.get_peft_model(base.model, settings)
+    except ValueError as error:
+        raise UserError(
+            f"the base model has no modules named {modules!r}", field="target_modules"
+        ) from error
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # small adapters train badly in half precision
+            parameter.data = parameter.data.float()
+    return model

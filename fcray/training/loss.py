@@ -1,0 +1,44 @@
+"""The loss of a pack: cross-entropy at label positions only, weighted by span.
+
+The output head is applied only where there is a label, which is exact and saves most of the logits.
+Knows nothing of optimizers or schedules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from fcray.prompting import Span
+from fcray.training.packing import PackTensors
+
+
+def decoder_and_head(model: Any) -> tuple[Any, Any]:
+    """The transformer without its output head, and the head; works through PEFT's wrapper."""
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return causal.base_model, causal.get_output_embeddings()
+
+
+def packed_loss(model: Any, pack: PackTensors, weights: dict[Span, float]) -> torch.Tensor:
+    """The weighted sum of the pack's label losses, in nats (a scalar; not divided by anything).
+
+    Labels of weight 0 are not computed at all; a pack without weighted labels gives a 0 that still
+    has a gradient.
+    """
+    table = torch.tensor([weights[span] for span in Span], device=pack.labels.device)
+    weight = table[pack.spans]
+    kept = weight > 0
+    decoder, head = decoder_and_head(model)
+    hidden = decoder(
+        input_ids=pack.input_ids,
+        position_ids=pack.position_ids,
+        attention_mask=pack.mask,
+        use_cache=False,
+    ).last_hidden_state[0]
+    if not kept.any():
+        return hidden.sum() * 0.0
+    logits = head(hidden[pack.sources[kept]]).float()
+    losses = F.cross_entropy(logits, pack.labels[kept], reduction="none")
+    return (losses * weight[kept]).sum()

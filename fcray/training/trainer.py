@@ -1,0 +1,258 @@
+"""One LoRA job: rows in, a PEFT adapter out, with checkpoints on the way. Runs and is tested without Ray.
+
+transformers' Trainer does the optimizer, schedule, checkpoints and resume; ours are the packs, the loss
+and the curriculum. What becomes of a checkpoint is the caller's: see `on_checkpoint`.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+
+from fcray.errors import FcrayError
+from fcray.models import BaseModel
+from fcray.prompting import RenderedExample, Renderer
+from fcray.spec import LoraConfig, TrainingSpec
+from fcray.tools import Example
+from fcray.training.curriculum import Curriculum
+from fcray.training.lora import attach
+from fcray.training.loss import packed_loss
+from fcray.training.packing import Pack, plan_steps, tensors, weight_of
+
+
+class DivergedError(FcrayError):
+    """The loss became NaN or infinite; going on would only burn hours."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run tells at a checkpoint.
+
+    Attributes
+    ----------
+    step, total_steps: Optimizer steps done and in all.
+    stage: The curriculum's stage (1, 2, 3) of the last step.
+    loss: Mean loss since the last checkpoint, in nats per weighted label.
+    folder: Adapter and training state; gone after the callback returns.
+    """
+
+    step: int
+    total_steps: int
+    stage: int
+    loss: float
+    folder: Path
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The end of a run.
+
+    Attributes
+    ----------
+    model: The `peft.PeftModel` with the trained adapter.
+    left_out: Rows that were longer than the cutoff.
+    """
+
+    model: Any
+    steps: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One optimizer step: its loss in nats per weighted label and its stage."""
+
+    step: int
+    stage: int
+    loss: float
+    learning_rate: float
+
+
+def render_rows(
+    renderer: Renderer, examples: Sequence[Example], cutoff: int
+) -> tuple[list[RenderedExample], int]:
+    """The rows that fit the cutoff, and how many did not. A row is never cut."""
+    rows = [renderer.example(example) for example in examples]
+    kept = [row for row in rows if len(row) <= cutoff]
+    return kept, len(rows) - len(kept)
+
+
+def total_steps(examples: int, training: TrainingSpec) -> int:
+    """Optimizer steps of a whole run."""
+    return max(1, round(math.ceil(examples / training.batch) * training.epochs))
+
+
+def train(
+    base: BaseModel,
+    examples: Sequence[Example],
+    lora: LoraConfig,
+    training: TrainingSpec,
+    *,
+    folder: Path,
+    checkpoint_steps: Sequence[int] = (),
+    on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    on_step: Callable[[StepRecord], None] | None = None,
+    resume_from: Path | None = None,
+) -> TrainResult:
+    """Train one adapter.
+
+    Parameters
+    ----------
+    folder: Scratch space for checkpoints.
+    checkpoint_steps: After which steps to save and call `on_checkpoint`; the last step always is one.
+    resume_from: A checkpoint's folder, to go on from.
+
+    Raises
+    ------
+    DivergedError: The loss is NaN or infinite.
+    """
+    set_seed(training.seed)
+    rows, left_out = render_rows(Renderer(base.tokenizer), examples, training.cutoff)
+    steps = plan_steps(
+        rows,
+        batch=training.batch,
+        epochs=training.epochs,
+        token_budget=max(training.tokens, training.cutoff),
+        seed=training.seed,
+    )
+    curriculum = Curriculum(lora.shares, len(steps))
+    model = attach(base, lora)
+    callback = _Watch(curriculum, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
+    trainer = _PackedTrainer(
+        model=model,
+        args=_arguments(folder, lora, training, len(steps), base.device),
+        train_dataset=_Steps(steps),
+        data_collator=_only_item,
+        callbacks=[callback],
+    )
+    trainer.curriculum = curriculum
+    trainer.remove_callback(_printer())
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return TrainResult(model, len(steps), left_out)
+
+
+class _Steps(torch.utils.data.Dataset[tuple[Pack, ...]]):
+    """A dataset whose items are whole optimizer steps, so that a step's number is its position."""
+
+    def __init__(self, steps: Sequence[tuple[Pack, ...]]) -> None:
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, index: int) -> tuple[Pack, ...]:
+        return self._steps[index]
+
+
+def _only_item(items: list[tuple[Pack, ...]]) -> dict[str, Any]:
+    return {"packs": items[0]}
+
+
+class _PackedTrainer(Trainer):
+    """transformers' Trainer with our loss; the plan fixes the order, so sampling is sequential."""
+
+    curriculum: Curriculum
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        model.train()
+        packs = inputs["packs"]
+        weights = self.curriculum.span_weights(self.state.global_step)
+        divisor = max(weight_of(packs, weights), 1e-9)
+        total = torch.zeros((), device=self.args.device)
+        for pack in packs:
+            with self.compute_loss_context_manager():
+                loss = packed_loss(model, tensors(pack, self.args.device), weights) / divisor
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        if not torch.isfinite(total):
+            raise DivergedError(f"the loss became {total.item()} at step {self.state.global_step}")
+        self.step_loss = float(total)
+        return total
+
+
+class _Watch(TrainerCallback):
+    """Turns the Trainer's events into ours."""
+
+    def __init__(
+        self,
+        curriculum: Curriculum,
+        steps: set[int],
+        on_checkpoint: Callable[[Checkpoint], None] | None,
+        on_step: Callable[[StepRecord], None] | None,
+    ) -> None:
+        self._curriculum = curriculum
+        self._steps = steps
+        self._on_checkpoint = on_checkpoint
+        self._on_step = on_step
+        self._losses: list[float] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        self._losses.append(float(logs["loss"]))
+        if self._on_step:
+            stage = self._curriculum.stage(state.global_step - 1)
+            rate = float(logs.get("learning_rate", 0.0))
+            self._on_step(StepRecord(state.global_step, stage, self._losses[-1], rate))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        control.should_save = self._on_checkpoint is not None and state.global_step in self._steps
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        losses, self._losses = self._losses, []
+        if self._on_checkpoint:
+            self._on_checkpoint(
+                Checkpoint(
+                    step=state.global_step,
+                    total_steps=self._curriculum.total_steps,
+                    stage=self._curriculum.stage(state.global_step - 1),
+                    loss=sum(losses) / len(losses) if losses else math.nan,
+                    folder=folder,
+                )
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _arguments(
+    folder: Path, lora: LoraConfig, training: TrainingSpec, steps: int, device: torch.device
+) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        learning_rate=lora.learning_rate,
+        weight_decay=training.weight_decay,
+        lr_scheduler_type="linear",
+        warmup_steps=round(training.warmup * steps),
+        max_grad_norm=1.0,
+        seed=training.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        save_strategy="no",
+        remove_unused_columns=False,
+        use_cpu=device.type == "cpu",
+        bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        dataloader_pin_memory=False,
+    )
+
+
+def _printer() -> Any:
+    from transformers import PrinterCallback
+
+    return PrinterCallback
