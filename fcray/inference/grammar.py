@@ -1,0 +1,125 @@
+"""Grammars that let a model write only calls that its tools accept, in the trained format.
+
+llguidance compiles them; see github.com/guidance-ai/llguidance for the Lark dialect. A grammar fixes
+structure, never values. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fcray.errors import UserError
+from fcray.prompting import CALL_CLOSE, CALL_OPEN, tools_key
+from fcray.tools import Tool
+
+_SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_MAX_COMPILED = 256
+
+
+def call_grammar(tools: Sequence[Tool], *, plain: bool, call: bool, parallel: bool) -> str:
+    """The Lark grammar of an answer.
+
+    Parameters
+    ----------
+    tools: Which may be called.
+    plain: Whether plain words are an answer.
+    call: Whether calls are an answer.
+    parallel: Whether several calls may follow one another.
+    """
+    if call and not tools:
+        raise ValueError("a grammar that allows calls needs tools")
+    starts = (["plain"] if plain else []) + (["calls"] if call else [])
+    # A plain answer never begins like a call, so the first token decides.
+    rules = [f"start: {' | '.join(starts)}", r"plain: /[^<\x00](.|\n)*/"]
+    rules.append('calls: call ("\\n" call)*' if parallel else "calls: call")
+    names = [f"call_{i}" for i in range(len(tools))]
+    rules.append(f"call: {' | '.join(names)}")
+    for name, tool in zip(names, tools, strict=True):
+        head = f'{CALL_OPEN}{json.dumps({"name": tool.name})[:-1]}, "arguments": '
+        rules.append(f"{name}: {json.dumps(head)} {name}_arguments {json.dumps('}' + CALL_CLOSE)}")
+        rules.append(f"{name}_arguments: %json {json.dumps(_closed(tool.parameters))}")
+    if not call:
+        rules = rules[:2]
+    return "\n".join(rules)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the trained spacing, and without arguments that it does not name."""
+    return {"additionalProperties": False, **schema, "type": "object", "x-guidance": _SPACING}
+
+
+class GrammarCompiler:
+    """Compiles grammars for one tokenizer, once for each list of tools.
+
+    Parameters
+    ----------
+    tokenizer: The transformers tokenizer of the model.
+    vocab_size: Width of the model's logits.
+    """
+
+    def __init__(self, tokenizer: Any, vocab_size: int) -> None:
+        import llguidance.hf
+
+        self._library = llguidance
+        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocab_size)
+        self._vocab_size = vocab_size
+        self._compiled: OrderedDict[tuple[str, bool, bool, bool], Any] = OrderedDict()
+
+    def matcher(self, tools: Sequence[Tool], *, plain: bool, call: bool, parallel: bool) -> Matcher:
+        """A fresh matcher for an answer; see `call_grammar`.
+
+        Raises
+        ------
+        UserError: A tool's schema uses what the grammar compiler does not support.
+        """
+        key = (tools_key(tools), plain, call, parallel)
+        if key not in self._compiled:
+            lark = call_grammar(tools, plain=plain, call=call, parallel=parallel)
+            grammar = self._library.LLMatcher.grammar_from_lark(lark)
+            compiled = self._library.LLMatcher(self._tokenizer, grammar, log_level=0)
+            if compiled.is_error():
+                reason = compiled.get_error().splitlines()[0]
+                raise UserError(f"the tools' schemas cannot be enforced: {reason}", field="tools")
+            self._compiled[key] = compiled
+            while len(self._compiled) > _MAX_COMPILED:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return Matcher(self._compiled[key].deep_copy(), self._vocab_size)
+
+
+class Matcher:
+    """Where one answer stands in its grammar."""
+
+    def __init__(self, matcher: Any, vocab_size: int) -> None:
+        self._matcher = matcher
+        self._vocab_size = vocab_size
+
+    def forced(self) -> list[int]:
+        """Consume and return the tokens that the grammar leaves no choice about."""
+        tokens: list[int] = self._matcher.compute_ff_tokens()
+        if tokens:
+            self._matcher.consume_tokens(tokens)
+        return tokens
+
+    def allowed(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(vocab_size,) bool: which tokens may come next."""
+        packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        return np.unpackbits(packed, bitorder="little")[: self._vocab_size].astype(bool)
+
+    def consume(self, token: int) -> None:
+        self._matcher.consume_token(token)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing may follow."""
+        return bool(self._matcher.is_stopped())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer so far is a whole one."""
+        return bool(self._matcher.is_accepting())
