@@ -1,0 +1,190 @@
+"""Draws what was searched: each trial's settings beside its score, and the simplex of shares.
+
+The parallel coordinates are plain lines, not Plotly's `parcoords`: that trace needs WebGL, which
+browsers without a GPU are giving up, and it does not print.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from fcray.tracking.plots.style import MUTED, SCALE, Figure, Trace, figure, on_scale, trace
+from fcray.tracking.record import RunRecord, TrialRecord, score_of
+from fcray.tracking.wording import STAGES, number, percent, rate, shares
+
+LABELLED = 15
+"""With more trials than this, their numbers would hide the points."""
+
+
+class Scored(NamedTuple):
+    """A trial with its score."""
+
+    trial: TrialRecord
+    score: float
+
+
+class Axis(NamedTuple):
+    """One upright axis: where each trial meets it (0 to 1), and its ticks (place, text)."""
+
+    title: str
+    places: list[float]
+    ticks: list[tuple[float, str]]
+
+
+def scored_trials(run: RunRecord) -> list[Scored]:
+    """The trials that have a score, the best last, so that it is drawn on top."""
+    pairs = [(trial, score_of(trial.scores, run.objective)) for trial in run.trials]
+    return sorted(
+        (Scored(trial, score) for trial, score in pairs if score is not None), key=lambda s: s.score
+    )
+
+
+def parallel_coordinates(run: RunRecord) -> Figure | None:
+    """A line a trial through its rank, learning rate (log), shares and score."""
+    scored = [s for s in scored_trials(run) if _complete(s.trial)]
+    if len(scored) < 2:
+        return None
+    axes = [
+        _axis("rank", [float(s.trial.config["rank"]) for s in scored], number, math.log2),
+        _axis("learning rate", [s.trial.config["learning_rate"] for s in scored], rate, math.log10),
+        *(
+            _axis(stage, [s.trial.config["shares"][i] for s in scored], _share, None)
+            for i, stage in enumerate(STAGES)
+        ),
+        _axis("score", [s.score for s in scored], percent, None),
+    ]
+    low, high = scored[0].score, scored[-1].score
+    traces = [
+        _trial_line(s, axes, row, on_scale(s.score, low, high)) for row, s in enumerate(scored)
+    ]
+    traces[-1]["line"]["width"] = 4
+    return figure(
+        traces,
+        height=360,
+        hovermode="closest",
+        shapes=[_rule(i) for i in range(len(axes))],
+        annotations=[tick for i, axis in enumerate(axes) for tick in _ticks(i, axis)],
+        margin={"l": 44, "r": 44, "t": 40, "b": 12},
+        xaxis={"visible": False, "range": [0, len(axes) - 1]},
+        yaxis={"visible": False, "range": [-0.04, 1.04]},
+    )
+
+
+def simplex(run: RunRecord) -> Figure | None:
+    """The trials' shares of the steps in the triangle of the three stages, coloured by score."""
+    scored = [s for s in scored_trials(run) if _has_shares(s.trial)]
+    if len({tuple(s.trial.config["shares"]) for s in scored}) < 2:
+        return None
+    columns = list(zip(*(s.trial.config["shares"] for s in scored), strict=True))
+    texts = [f"trial {s.trial.number}: {shares(s.trial.config['shares'])}" for s in scored]
+    points = trace(
+        "scatterternary",
+        a=columns[0],
+        b=columns[1],
+        c=columns[2],
+        mode="markers+text",
+        text=[_label(s, scored) for s in scored],
+        textposition="middle right",
+        customdata=[f"{text}, {percent(s.score)}" for text, s in zip(texts, scored, strict=True)],
+        cliponaxis=False,
+        marker={
+            "size": [11] * (len(scored) - 1) + [16],
+            "color": [s.score for s in scored],
+            "colorscale": [[i / (len(SCALE) - 1), colour] for i, colour in enumerate(SCALE)],
+            "opacity": 1,
+            "line": {"color": MUTED, "width": 1},
+            "colorbar": {"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "len": 0.8},
+        },
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+    corners = {
+        f"{axis}axis": {
+            "title": {"text": stage},
+            "tickformat": ".0%",
+            "tickvals": [0.25, 0.5, 0.75],
+        }
+        for axis, stage in zip("abc", STAGES, strict=True)
+    }
+    margin = {"l": 56, "r": 10, "t": 40, "b": 40}
+    return figure([points], height=380, margin=margin, ternary=corners)
+
+
+def _label(one: Scored, scored: list[Scored]) -> str:
+    """The trial's number beside its point; among many points the best one's alone."""
+    return f" {one.trial.number}" if len(scored) <= LABELLED or one is scored[-1] else ""
+
+
+def _has_shares(trial: TrialRecord) -> bool:
+    given = trial.config.get("shares") or ()
+    return len(given) == len(STAGES) and all(isinstance(part, int | float) for part in given)
+
+
+def _complete(trial: TrialRecord) -> bool:
+    both = (trial.config.get("rank"), trial.config.get("learning_rate"))
+    return all(isinstance(n, int | float) and n > 0 for n in both) and _has_shares(trial)
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}"
+
+
+def _axis(
+    title: str,
+    values: list[float],
+    text: Callable[[float], str],
+    scale: Callable[[float], float] | None,
+) -> Axis:
+    """An axis from the least value to the greatest; all in the middle where they are one."""
+    scaled = [scale(value) if scale else value for value in values]
+    low, high = min(scaled), max(scaled)
+
+    def place(value: float) -> float:
+        return (value - low) / (high - low) if high > low else 0.5
+
+    places = [place(value) for value in scaled]
+    return Axis(title, places, _apart(zip(places, map(text, values), strict=True)))
+
+
+def _apart(ticks: Iterable[tuple[float, str]]) -> list[tuple[float, str]]:
+    """The ticks that have room beside each other; the lowest and the highest are kept."""
+    ordered = sorted(set(ticks))
+    gap = 0.08 if len(ordered) <= 6 else 0.16
+    kept: list[tuple[float, str]] = ordered[:1]
+    for tick in ordered[1:-1]:
+        if tick[0] - kept[-1][0] >= gap and ordered[-1][0] - tick[0] >= gap:
+            kept.append(tick)
+    return kept + [tick for tick in ordered[-1:] if tick[0] - kept[-1][0] >= gap]
+
+
+def _trial_line(scored: Scored, axes: list[Axis], row: int, colour: str) -> Trace:
+    config = scored.trial.config
+    text = (
+        f"trial {scored.trial.number}: rank {number(config['rank'])}, "
+        f"learning rate {rate(config['learning_rate'])}, shares {shares(config['shares'])}, "
+        f"score {percent(scored.score)}"
+    )
+    return trace(
+        "scatter",
+        x=list(range(len(axes))),
+        y=[axis.places[row] for axis in axes],
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        marker={"size": 6, "color": colour},
+        cliponaxis=False,
+        hoverinfo="text",
+        text=text,
+    )
+
+
+def _rule(position: int) -> dict[str, object]:
+    line = {"color": MUTED, "width": 1}
+    return {"type": "line", "x0": position, "x1": position, "y0": 0, "y1": 1, "line": line}
+
+
+def _ticks(position: int, axis: Axis) -> list[dict[str, object]]:
+    plain = {"x": position, "showarrow": False}
+    title = {**plain, "y": 1.04, "yshift": 16, "text": f"<b>{axis.title}</b>"}
+    left = {**plain, "xanchor": "right", "xshift": -5, "font": {"size": 11}}
+    return [title, *({**left, "y": place, "text": text} for place, text in axis.ticks)]
