@@ -1,0 +1,151 @@
+"""The replica that holds one engine: base, adapters, one worker thread and a queue before it.
+
+A plain class, free of Serve's decorators: `app` makes it a deployment. Answers are values, also the
+refusals, so that nothing a caller wrote ends in a traceback. Knows nothing of HTTP or OpenAI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fcray.errors import UserError
+from fcray.serving.backend import Refusal
+from fcray.serving.batcher import MicroBatcher, Overloaded
+from fcray.spec import ModelSpec
+from fcray.tools import Message, Tool
+
+if TYPE_CHECKING:
+    from fcray.inference import Completion, Engine, Request
+    from fcray.models import Storage
+
+logger = logging.getLogger("ray.serve")
+
+
+class TooLong(UserError):
+    """The prompt leaves no room for an answer."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What a replica loads.
+
+    Attributes
+    ----------
+    adapters: Name → folder.
+    batch: How many requests are answered together.
+    waiting: How many may wait; more are refused.
+    storage: How the base lies in memory; None: 4-bit blocks where the spec says nf4, else plain.
+    threads: Torch's threads.
+    """
+
+    model: ModelSpec
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    batch: int = 8
+    waiting: int = 64
+    storage: Storage | None = None
+    threads: int = 1
+
+
+def load_engine(config: EngineConfig) -> Engine:
+    """The base with its adapters.
+
+    Raises
+    ------
+    UserError: The base or an adapter cannot be loaded.
+    """
+    import torch
+
+    from fcray import models
+    from fcray.inference import Engine
+
+    torch.set_num_threads(config.threads)
+    storage: Storage = "packed" if config.model.quantization == "nf4" else "plain"
+    base = models.load(config.model, storage=config.storage or storage)
+    engine = Engine(base, batch=config.batch)
+    for name, folder in config.adapters.items():
+        engine.load_adapter(name, folder)
+    return engine
+
+
+class EngineDeployment:
+    """Answers requests with one engine on one thread.
+
+    Parameters
+    ----------
+    config: What to load.
+    engine: Take this engine and load nothing; for tests.
+    """
+
+    def __init__(self, config: EngineConfig, engine: Engine | None = None) -> None:
+        self._engine = engine or load_engine(config)
+        self._room = _context_length(self._engine)
+        self._batcher: MicroBatcher[Request, Completion] = MicroBatcher(
+            self._generate, batch=config.batch, waiting=config.waiting, key=_shares_prefix
+        )
+        self._warm_up()
+
+    async def answer(self, requests: Sequence[Request]) -> list[Completion] | Refusal:
+        """Answer all requests, or say why not. Cancelling drops those that have not begun."""
+        try:
+            futures = self._batcher.submit(requests)
+            return list(await asyncio.gather(*map(asyncio.wrap_future, futures)))
+        except Overloaded as error:
+            return Refusal("overloaded", str(error))
+        except TooLong as error:
+            return Refusal("invalid", error.message, error.field, "context_length_exceeded")
+        except UserError as error:
+            return Refusal("invalid", error.message, error.field)
+        except Exception as error:  # its text may quote a message: only its kind is told
+            logger.error("the engine failed: %s", type(error).__name__)
+            return Refusal("failed", "the engine failed on this request")
+
+    async def ready(self) -> bool:
+        """Whether requests are answered."""
+        return self._batcher.alive
+
+    def check_health(self) -> None:
+        """Serve replaces a replica for which this raises."""
+        if not self._batcher.alive:
+            raise RuntimeError("the engine's thread has ended")
+
+    def close(self) -> None:
+        """End the worker thread after the batch that it is at."""
+        self._batcher.close(timeout=10)
+
+    def _generate(self, requests: Sequence[Request]) -> list[Completion]:
+        return self._engine.generate([self._fitted(request) for request in requests])
+
+    def _fitted(self, request: Request) -> Request:
+        """The request with an answer no longer than the context has room for."""
+        length = len(self._engine.renderer.prompt(request.messages, request.tools))
+        room = self._room - length
+        if room < 1:
+            message = f"messages and tools take {length} tokens; the model's context {self._room}"
+            raise TooLong(message, field="messages")
+        return replace(request, max_tokens=min(request.max_tokens, room))
+
+    def _warm_up(self) -> None:
+        """One short answer before the replica counts as ready, so that the first is not slow."""
+        from fcray.inference import Request
+
+        tool = Tool(name="noop", parameters={"type": "object", "properties": {}})
+        hello = (Message(role="user", content="hello"),)
+        request = Request(messages=hello, tools=(tool,), tool_choice="required", max_tokens=2)
+        self._batcher.submit([request])[0].result()
+
+
+def _context_length(engine: Engine) -> int:
+    config = engine.base.model.config.get_text_config()
+    return int(getattr(config, "max_position_embeddings", None) or 1 << 20)
+
+
+def _shares_prefix(request: Request) -> Hashable:
+    """Requests with equal keys are one group in the engine, so none waits for another group."""
+    from fcray.prompting import tools_key
+
+    system = tuple(m.content for m in request.messages if m.role == "system")
+    return request.adapter, system, tools_key(request.tools)

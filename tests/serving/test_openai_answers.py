@@ -1,0 +1,149 @@
+"""Tests of the way from the engine's completions to OpenAI's answer and stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcray.inference import Completion, Request
+from fcray.serving.openai_answers import chunks, events, to_answer
+from fcray.serving.openai_types import ChatCompletion, Chunk
+from fcray.tools import Message, Tool, ToolCall
+
+from .fakes import calling, completion
+
+ASKED = Request(messages=(Message(role="user", content="x"),), tools=(Tool(name="f"),))
+CALL = ToolCall(name="f", arguments={"city": "Zürich", "n": 1})
+
+
+def answer(
+    *made: Completion, stops: tuple[str, ...] = (), asked: Request = ASKED
+) -> ChatCompletion:
+    return to_answer([asked] * len(made), made, stops, "v1")
+
+
+def dump(*made: Completion, **options: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads(answer(*made, **options).model_dump_json())
+    return whole
+
+
+def streamed(whole: ChatCompletion, include_usage: bool = False) -> list[str]:
+    async def source() -> AsyncIterator[Chunk]:
+        for chunk in chunks(whole, include_usage):
+            yield chunk
+
+    async def collect() -> list[str]:
+        return [event async for event in events(source(), include_usage)]
+
+    return asyncio.run(collect())
+
+
+def loaded(lines: list[str]) -> list[dict[str, Any]]:
+    assert lines[-1] == "data: [DONE]\n\n"
+    return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+
+
+def test_words() -> None:
+    whole = dump(completion())
+    [choice] = whole["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "It is sunny.", "refusal": None}
+    assert (choice["finish_reason"], choice["logprobs"], whole["model"]) == ("stop", None, "v1")
+    assert whole["usage"] == {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 15,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
+
+
+def test_calls() -> None:
+    [choice] = dump(calling(CALL, CALL))["choices"]
+    message = choice["message"]
+    assert message["content"] is None
+    assert choice["finish_reason"] == "tool_calls"
+    first, second = message["tool_calls"]
+    assert first["id"].startswith("call_") and first["id"] != second["id"]
+    assert (first["type"], first["function"]["name"]) == ("function", "f")
+    assert json.loads(first["function"]["arguments"]) == CALL.arguments
+
+
+def test_a_cut_answer_with_a_whole_call_says_length() -> None:
+    made = completion("<tool_call>…", calls=(CALL,), content="", finish_reason="length")
+    assert dump(made)["choices"][0]["finish_reason"] == "length"
+
+
+def test_what_looks_like_a_call_inside_words_is_none() -> None:
+    made = replace(calling(CALL), text="Sure <tool_call>…", content="Sure")
+    [choice] = dump(made)["choices"]
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["content"] == "Sure"
+    assert "tool_calls" not in choice["message"]
+
+
+def test_no_calls_without_tools() -> None:
+    asked = Request(messages=ASKED.messages)
+    [choice] = dump(calling(CALL), asked=asked)["choices"]
+    assert "tool_calls" not in choice["message"]
+    assert choice["finish_reason"] == "stop"
+
+
+def test_stop_sequences_cut_words_at_the_first() -> None:
+    [choice] = dump(completion("one two three"), stops=("three", " two"))["choices"]
+    assert choice["message"]["content"] == "one"
+
+
+def test_stop_sequences_do_not_cut_calls() -> None:
+    [choice] = dump(calling(CALL), stops=("}",))["choices"]
+    assert choice["finish_reason"] == "tool_calls"
+
+
+def test_several_choices_count_their_prompt_once() -> None:
+    whole = dump(completion(), completion(), completion())
+    assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2]
+    assert (whole["usage"]["prompt_tokens"], whole["usage"]["completion_tokens"]) == (10, 15)
+
+
+def test_half_a_surrogate_pair_can_be_sent() -> None:
+    call = ToolCall(name="f", arguments={"a": "\ud800"})
+    [choice] = dump(calling(call))["choices"]
+    sent = choice["message"]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == call.arguments
+
+
+def test_a_stream_of_calls() -> None:
+    parts = loaded(streamed(answer(calling(CALL, CALL))))
+    assert len({(part["id"], part["created"]) for part in parts}) == 1
+    assert all("usage" not in part for part in parts)
+    deltas = [part["choices"][0]["delta"] for part in parts]
+    assert deltas[0] == {"role": "assistant"}
+    for index in (0, 1):
+        pieces = [p for d in deltas for p in d.get("tool_calls", ()) if p["index"] == index]
+        assert [("id" in p, "type" in p, "name" in p["function"]) for p in pieces] == [
+            (True, True, True),
+            (False, False, False),
+        ]
+        text = "".join(piece["function"]["arguments"] for piece in pieces)
+        assert json.loads(text) == CALL.arguments
+    reasons = [part["choices"][0]["finish_reason"] for part in parts]
+    assert reasons == [None] * (len(parts) - 1) + ["tool_calls"]
+
+
+def test_a_stream_with_usage() -> None:
+    *parts, last = loaded(streamed(answer(completion()), include_usage=True))
+    assert all(part["usage"] is None for part in parts)
+    assert last["choices"] == []
+    assert last["usage"]["total_tokens"] == 15
+
+
+@given(st.text())
+def test_every_event_is_one_line_and_loses_nothing(text: str) -> None:
+    lines = streamed(answer(completion(text)))
+    assert all(len(line.removesuffix("\n\n").splitlines()) == 1 for line in lines)
+    content = "".join(p["choices"][0]["delta"].get("content", "") for p in loaded(lines))
+    assert content == text
