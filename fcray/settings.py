@@ -33,3 +33,9 @@ def ray_address() -> str | None:
 
 def api_key() -> str | None:
     return os.environ.get("FCRAY_API_KEY") or None
+
+
+def set_defaults(values: dict[str, str]) -> None:
+    """Set variables that a library reads, where the user has not set them."""
+    for name, value in values.items():
+        os.environ.setdefault(name, value)

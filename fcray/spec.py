@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from fcray.yamlfile import YamlFile
+from fcray.errors import UserError
+from fcray.yamlfile import Location, YamlFile, dotted
 
 TargetModules = Literal["all-linear"] | tuple[str, ...]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -218,6 +219,7 @@ class PromotionSpec(_Spec):
     intent_accuracy: Fraction = 0.92
     argument_f1: Fraction = 0.88
     margin: Fraction = Field(0.02, description="how much better than the champion, in accuracy")
+    registry: str = Field("registry", description="folder of the adapter registry")
 
 
 class ServingSpec(_Spec):
@@ -256,6 +258,15 @@ class SweepSpec(_Spec):
     serving: ServingSpec = ServingSpec()
     tracking: TrackingSpec = TrackingSpec()
 
+    _document: YamlFile | None = PrivateAttr(None)
+
+    def error(self, message: str, *location: str | int) -> UserError:
+        """A UserError about a field of this spec, with the file and line that it was read from."""
+        at: Location = location
+        if self._document is None:
+            return UserError(message, field=dotted(at) or None)
+        return self._document.error(message, at)
+
     @classmethod
     def read(cls, path: str | Path) -> SweepSpec:
         """The spec in the YAML file at `path`, its catalog folders resolved against that file.
@@ -272,4 +283,6 @@ class SweepSpec(_Spec):
                     f"there is no folder {folder!r} beside this file", ("data", "catalogs", index)
                 )
         resolved = tuple(str((Path(path).parent / f).resolve()) for f in spec.data.catalogs)
-        return spec.model_copy(update={"data": spec.data.model_copy(update={"catalogs": resolved})})
+        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"catalogs": resolved})})
+        spec._document = document
+        return spec

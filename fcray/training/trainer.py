@@ -33,21 +33,29 @@ class DivergedError(FcrayError):
 
 
 @dataclass(frozen=True)
+class StepRecord:
+    """One optimizer step: its loss in nats per weighted label and its stage."""
+
+    step: int
+    stage: int
+    loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """What a run tells at a checkpoint.
 
     Attributes
     ----------
     step, total_steps: Optimizer steps done and in all.
-    stage: The curriculum's stage (1, 2, 3) of the last step.
-    loss: Mean loss since the last checkpoint, in nats per weighted label.
+    steps: Every step since the last checkpoint.
     folder: Adapter and training state; gone after the callback returns.
     """
 
     step: int
     total_steps: int
-    stage: int
-    loss: float
+    steps: tuple[StepRecord, ...]
     folder: Path
 
 
@@ -64,16 +72,6 @@ class TrainResult:
     model: Any
     steps: int
     left_out: int
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """One optimizer step: its loss in nats per weighted label and its stage."""
-
-    step: int
-    stage: int
-    loss: float
-    learning_rate: float
 
 
 def render_rows(
@@ -197,33 +195,31 @@ class _Watch(TrainerCallback):
         self._steps = steps
         self._on_checkpoint = on_checkpoint
         self._on_step = on_step
-        self._losses: list[float] = []
+        self._since: list[StepRecord] = []
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "loss" not in logs:
             return
-        self._losses.append(float(logs["loss"]))
+        step = state.global_step
+        record = StepRecord(
+            step,
+            self._curriculum.stage(step - 1),
+            float(logs["loss"]),
+            float(logs.get("learning_rate", 0.0)),
+        )
+        self._since.append(record)
         if self._on_step:
-            stage = self._curriculum.stage(state.global_step - 1)
-            rate = float(logs.get("learning_rate", 0.0))
-            self._on_step(StepRecord(state.global_step, stage, self._losses[-1], rate))
+            self._on_step(record)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         control.should_save = self._on_checkpoint is not None and state.global_step in self._steps
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        losses, self._losses = self._losses, []
+        since, self._since = self._since, []
         if self._on_checkpoint:
-            self._on_checkpoint(
-                Checkpoint(
-                    step=state.global_step,
-                    total_steps=self._curriculum.total_steps,
-                    stage=self._curriculum.stage(state.global_step - 1),
-                    loss=sum(losses) / len(losses) if losses else math.nan,
-                    folder=folder,
-                )
-            )
+            step, total = state.global_step, self._curriculum.total_steps
+            self._on_checkpoint(Checkpoint(step, total, tuple(since), folder))
         shutil.rmtree(folder, ignore_errors=True)
 
 

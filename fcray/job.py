@@ -1,0 +1,362 @@
+"""The main job: data → before → sweep → gate → registry, and the record of what happened.
+
+Each phase keeps its result in the run's folder, so a job that was ended goes on where it stopped. Knows
+nothing of printing: progress goes to a `Reporter`.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from fcray import models
+from fcray.dataset.build import Dataset
+from fcray.errors import FcrayError
+from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
+from fcray.metrics import Outcome, Scores, judge, score
+from fcray.promotion import Verdict
+from fcray.promotion import judge as judge_candidate
+from fcray.registry import CHAMPION, Manifest, Registry
+from fcray.spec import SweepSpec
+from fcray.sweep import run as sweep
+from fcray.sweep.search import StudyTrial
+from fcray.tracking.files import write_atomically
+from fcray.tracking.record import (
+    Condition,
+    CurvePoint,
+    LossPoint,
+    MistakeRecord,
+    PromotedRecord,
+    RunRecord,
+    ScoreRecord,
+    TrialRecord,
+)
+from fcray.tracking.report import write_report
+from fcray.tracking.wandb_run import SweepTracker
+from fcray.tracking.wording import STAGES
+from fcray.training.trainer import total_steps
+
+_PACKAGES = ("fcray", "ray", "torch", "transformers", "peft", "bitsandbytes", "optuna", "wandb")
+
+
+class Reporter(sweep.Observer, Protocol):
+    """What is told of a job while it runs."""
+
+    def phase(self, name: str) -> None: ...
+
+
+class Job:
+    """One run of the main job in its folder.
+
+    Parameters
+    ----------
+    spec: What to do.
+    reporter: Who is told.
+    force: Go on in a folder that was begun with another spec.
+    """
+
+    def __init__(self, spec: SweepSpec, reporter: Reporter, *, force: bool = False) -> None:
+        self.spec = spec
+        self.folder = sweep.open_folder(spec, force=force)
+        self.registry = Registry(Path(spec.promotion.registry).expanduser().resolve())
+        self._reporter = reporter
+        self.record = self._begin()
+
+    def _begin(self) -> RunRecord:
+        if self.folder.summary.is_file():
+            return RunRecord.read(self.folder.summary)
+        return RunRecord(
+            name=self.spec.name, date=datetime.now(UTC), objective=self.spec.objective
+        )
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase; a resumed job adds to the time that it took before."""
+        self._reporter.phase(name)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.record.phases.get(name) or 0.0
+            self.record.phases = self.record.phases | {
+                name: round(spent + time.monotonic() - began, 2)
+            }
+            self.save()
+
+    def save(self) -> None:
+        """Write summary and report."""
+        self.record.machine = machine()
+        self.record.versions = {name: version(name) for name in _PACKAGES}
+        self.record.paths = self.record.paths | {
+            "run": str(self.folder.path),
+            "report": str(self.folder.report),
+            "wandb": str(self.folder.path / "wandb"),
+        }
+        self.record.write(self.folder.summary)
+
+    def prepare(self) -> Dataset:
+        """The base model in the cache and the examples in the folder."""
+        with self.phase("data"):
+            models.resolve(self.spec.model)
+            return sweep.open_dataset(self.spec, self.folder)
+
+    def as_served(self) -> PoolConfig:
+        """A pool whose engines hold the base as the endpoint does: 4-bit blocks for NF4."""
+        config = sweep.pool_config(self.spec)
+        storage: models.Storage = "packed" if self.spec.model.quantization == "nf4" else "plain"
+        return PoolConfig(config.model, config.evaluation, storage, config.threads)
+
+    def measure(
+        self, data: Dataset, name: str, adapter: Path | None
+    ) -> tuple[Scores, tuple[Outcome, ...]]:
+        """Scores on the test split, as served; kept under `name` and not measured twice."""
+        path = self.folder.path / "outcomes" / f"{name}.jsonl"
+        outcomes = sweep.load_outcomes(path, data.test)
+        if outcomes is None:
+            pool = EvaluationPool(self.as_served(), {"test": data.test})
+            try:
+                pool.wait_ready()
+                outcomes = pool.evaluate(read_adapter(adapter) if adapter else None, "test")
+            finally:
+                pool.close()
+            path.parent.mkdir(exist_ok=True)
+            sweep.save_outcomes(path, outcomes)
+        return score(outcomes), outcomes
+
+    def before(self, data: Dataset) -> None:
+        """Score the base model without an adapter."""
+        with self.phase("before"):
+            scores, _ = self.measure(data, "before", None)
+            self.record.before = score_record(scores)
+
+    def sweep(self, data: Dataset) -> list[StudyTrial]:
+        """Run the trials that are left."""
+        with self.phase("sweep"):
+            started = time.time()
+            pool = EvaluationPool(
+                sweep.pool_config(self.spec), {"validation": data.validation}
+            )
+            try:
+                pool.wait_ready()
+                trials = sweep.run_trials(
+                    self.spec, self.folder, data, pool, self._reporter, started=started
+                )
+            finally:
+                pool.close()
+            steps = total_steps(len(data.train), self.spec.training)
+            first = min((t.started for t in trials if t.started), default=started)
+            self.record.trials = [trial_record(t, steps, first) for t in trials]
+            return trials
+
+    def promote(self, data: Dataset, trials: list[StudyTrial]) -> tuple[Verdict, Manifest | None]:
+        """Measure the best trial as served, hold it against the gate, and store it if it passes."""
+        with self.phase("promote"):
+            best = sweep.best_trial(trials)
+            adapter = Path(best.results[-1].checkpoint)
+            name = f"trial_{best.number:04d}_{best.results[-1].step}"
+            scores, outcomes = self.measure(data, name, adapter)
+            self.record.after = score_record(scores)
+            self.record.mistakes = mistakes(outcomes)
+            held = self._held(best, data)
+            champion = None if held else self._champion(data)
+            verdict = judge_candidate(scores, champion, self.spec.promotion)
+            self.record.verdict = verdict.sentence
+            self.record.conditions = [
+                Condition(name=c.name, value=c.value, target=c.target, met=c.met)
+                for c in verdict.conditions
+            ]
+            manifest = held
+            if verdict.promoted and manifest is None:
+                manifest = self._store(best, adapter, data, scores, verdict)
+            if manifest is not None:
+                path = self.registry.folder / manifest.version
+                self.record.promoted = PromotedRecord(version=manifest.version, path=str(path))
+                self.record.paths = self.record.paths | {"adapter": str(path)}
+            return verdict, manifest
+
+    def _champion(self, data: Dataset) -> Scores | None:
+        champion = self.registry.aliases().get(CHAMPION)
+        if champion is None:
+            return None
+        return self.measure(data, champion, self.registry.path(champion))[0]
+
+    def _held(self, best: StudyTrial, data: Dataset) -> Manifest | None:
+        """The version that this run has already made of this very trial, if it has."""
+        for name in self.registry.versions(self.spec.promotion.name):
+            manifest = self.registry.manifest(name)
+            if (
+                manifest.spec.get("name") == self.spec.name
+                and manifest.trial == best.number
+                and manifest.data_sha256 == data.sha256
+                and self.record.promoted is not None
+                and self.record.promoted.version == name
+            ):
+                return manifest
+        return None
+
+    def _store(
+        self, best: StudyTrial, adapter: Path, data: Dataset, scores: Scores, verdict: Verdict
+    ) -> Manifest:
+        facts = {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "base": self.spec.model.base,
+            "revision": models.resolve(self.spec.model)[1],
+            "quantization": self.spec.model.quantization,
+            "data_sha256": data.sha256,
+            "spec": self.spec.model_dump(mode="json"),
+            "trial": best.number,
+            "config": best.config.model_dump(mode="json"),
+            "metrics": scores.to_dict(),
+            "verdict": [asdict(condition) for condition in verdict.conditions],
+            "git_revision": git_revision(),
+        }
+        card = model_card(self.spec, facts, scores)
+        manifest = self.registry.add(self.spec.promotion.name, adapter, facts, card=card)
+        self.registry.point(CHAMPION, manifest.version)
+        return manifest
+
+    def finish(self) -> None:
+        """Write the report and the sweep's own W&B run."""
+        with self.phase("report"):
+            self.save()
+            write_report(self.folder.report, self.record)
+            tracker = SweepTracker.open(
+                self.spec.tracking,
+                self.spec.name,
+                self.spec.model_dump(mode="json"),
+                self.folder.path,
+            )
+            tracker.write(self.record)
+            tracker.finish()
+
+
+def score_record(scores: Scores) -> ScoreRecord:
+    """The part of `scores` that a run's record holds."""
+    return ScoreRecord(
+        intent_accuracy=scores.intent_accuracy,
+        argument_f1=scores.argument_f1,
+        frame_accuracy=scores.frame_accuracy,
+        examples=scores.examples,
+        intervals={name: (i.low, i.high) for name, i in scores.intervals.items()},
+    )
+
+
+def trial_record(trial: StudyTrial, steps: int, started: float) -> TrialRecord:
+    """A trial of the study as the run's record holds it; times count from `started`."""
+    last = trial.results[-1] if trial.results else None
+    return TrialRecord(
+        number=trial.number,
+        config=trial.config.model_dump(mode="json"),
+        steps=last.step if last else 0,
+        total_steps=steps,
+        status=trial.status,
+        scores=dict(last.scores) if last else {},
+        curve=[
+            CurvePoint.model_validate(
+                {"step": r.step, "seconds": round(r.seconds - started, 1), **r.scores}
+            )
+            for r in trial.results
+        ],
+        losses=[
+            LossPoint(step=step, loss=loss, stage=STAGES[stage - 1])
+            for r in trial.results
+            for step, stage, loss in r.losses
+        ],
+        started=trial.started - started if trial.started else None,
+        finished=trial.finished - started if trial.finished else None,
+        reason=trial.reason,
+    )
+
+
+def mistakes(outcomes: tuple[Outcome, ...]) -> list[MistakeRecord]:
+    """The wrong answers beside the right ones."""
+    return [
+        MistakeRecord(
+            request=o.example.request,
+            gold=list(o.example.calls),
+            predicted=list(o.calls),
+            answer="" if o.calls else o.text,
+            language=o.example.origin.language,
+            domain=o.example.origin.domain,
+        )
+        for o in outcomes
+        if not judge(o).frame
+    ]
+
+
+def machine() -> dict[str, Any]:
+    """What this machine is, as benchmarks and records state it."""
+    import os
+
+    import torch
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), name)
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "gpus": gpus,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def git_revision() -> str:
+    """The revision of the working copy that fcray runs from, or "" outside one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def model_card(spec: SweepSpec, facts: dict[str, Any], scores: Scores) -> str:
+    """The adapter's README.md."""
+    return f"""---
+library_name: peft
+base_model: {facts["base"]}
+tags: [function-calling, lora, fcray]
+---
+# {spec.promotion.name}
+
+A LoRA adapter for function calling on `{facts["base"]}` (revision {facts["revision"]}), trained on its
+weights as {facts["quantization"].upper()} rounds them, and measured on the same.
+
+| measure | value | examples |
+| --- | --- | --- |
+| intent accuracy | {scores.intent_accuracy:.1%} | {scores.examples} |
+| argument F1 | {scores.argument_f1:.1%} | {scores.examples} |
+| semantic frame accuracy | {scores.frame_accuracy:.1%} | {scores.examples} |
+
+- Data: sha256 `{facts["data_sha256"]}`, {spec.data.train} training examples.
+- Trial {facts["trial"]} of sweep `{spec.name}`: `{json.dumps(facts["config"])}`.
+- The base model's own licence holds; the adapter adds none.
+"""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put `text` at `path`, whole or not at all.
+
+    Raises
+    ------
+    FcrayError: The folder cannot be written.
+    """
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise FcrayError(f"{path} cannot be written: {error.strerror}") from error

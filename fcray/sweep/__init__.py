@@ -1,0 +1,1 @@
+"""The sweep on Ray: search space, search, scheduler, trials, workers, and the run that joins them."""

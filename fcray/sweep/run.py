@@ -1,0 +1,299 @@
+"""A whole sweep: data, evaluation pool, Tune with Optuna, and the record of it, resumable at any point.
+
+The run's folder holds everything; running the same spec again goes on where it stopped. Knows nothing of
+promotion, serving or printing: progress goes to an `Observer`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+import yaml
+from ray import tune
+
+from fcray.dataset import build as dataset
+from fcray.errors import FcrayError, UserError
+from fcray.evaluation.pool import EvaluationPool, PoolConfig
+from fcray.metrics import Outcome
+from fcray.spec import SweepSpec
+from fcray.sweep.mailbox import Mailbox
+from fcray.sweep.scheduler import METRIC, TIME, ResumableAsha, rung_steps
+from fcray.sweep.search import StudySearch, StudyTrial, open_study, trials_of
+from fcray.sweep.session import check_room
+from fcray.sweep.trial import run_trial
+from fcray.sweep.worker import TrialContext
+from fcray.tracking.files import write_atomically
+from fcray.training.trainer import total_steps
+
+logger = logging.getLogger(__name__)
+
+DRIVER_MEMORY = 256 * 2**20
+"""Bytes that a trial's driver process asks Ray for. It computes nothing, and a bundle may not be empty."""
+
+
+class Observer(Protocol):
+    """What is told of a sweep while it runs."""
+
+    def trial_started(self, number: int, config: dict[str, Any]) -> None: ...
+
+    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None: ...
+
+    def trial_ended(self, number: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where the parts of a run lie."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def study(self) -> Path:
+        return self.path / "study.journal"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+
+def open_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
+    """The run's folder, made when absent; a run that is resumed must have the same spec.
+
+    Raises
+    ------
+    UserError: The folder cannot be written, or holds a run with another spec and `force` is not set.
+    """
+    folder = RunFolder(Path(spec.storage).expanduser().resolve() / spec.name)
+    wanted = spec.model_dump(mode="json")
+    if folder.spec.is_file() and not force:
+        held = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+        different = sorted(_differences(held, wanted))
+        if different:
+            raise spec.error(
+                f"the run {folder.path} was started with another {different[0]}; "
+                "give this one a new name, or use --force",
+                *different[0].split("."),
+            )
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+        write_atomically(folder.spec, text)
+    except OSError as error:
+        raise spec.error(f"{folder.path} cannot be written: {error.strerror}", "storage") from None
+    return folder
+
+
+_MAY_CHANGE = ("budget", "serving", "tracking", "promotion")
+"""Parts of a spec that a resumed run may change: they decide nothing about trials that have run."""
+
+
+def _differences(held: Any, wanted: Any, at: str = "") -> list[str]:
+    if at in _MAY_CHANGE:
+        return []
+    if isinstance(held, dict) and isinstance(wanted, dict):
+        return [
+            found
+            for key in sorted({*held, *wanted})
+            for found in _differences(held.get(key), wanted.get(key), f"{at}.{key}".lstrip("."))
+        ]
+    return [] if held == wanted else [at]
+
+
+def open_dataset(spec: SweepSpec, folder: RunFolder) -> dataset.Dataset:
+    """The run's examples: those in its folder, or built now and kept there."""
+    built = dataset.build(spec.data)
+    if folder.data.is_dir():
+        held = dataset.read(folder.data)
+        if held.sha256 == built.sha256:
+            return held
+        if trials_of(open_study(folder.study, spec.name, 0, 1)):
+            raise UserError(
+                "the catalogs changed since this run began; give the run a new name",
+                file=folder.data,
+            )
+    dataset.write(built, folder.data)
+    return built
+
+
+def pool_config(spec: SweepSpec, *, threads: int | None = None) -> PoolConfig:
+    """The pool that scores this sweep's checkpoints."""
+    return PoolConfig(spec.model, spec.evaluation, threads=threads or _threads(spec))
+
+
+def _threads(spec: SweepSpec) -> int:
+    """Torch threads of an evaluation actor: while it scores, the trial that waits for it lends its own."""
+    own = spec.evaluation.cpus or spec.resources.cpus
+    return max(1, int(own))
+
+
+def run_trials(
+    spec: SweepSpec,
+    folder: RunFolder,
+    data: dataset.Dataset,
+    pool: EvaluationPool,
+    observer: Observer,
+    *,
+    started: float,
+) -> list[StudyTrial]:
+    """Run the trials that the budget still allows; returns all trials of the run.
+
+    Must be called inside `session.ray_session`.
+
+    Raises
+    ------
+    UserError: The cluster has no room for a trial.
+    FcrayError: No trial got a score.
+    """
+    steps = total_steps(len(data.train), spec.training)
+    study = open_study(folder.study, spec.name, spec.training.seed, spec.budget.trials)
+    begun = trials_of(study)
+    unfinished = spec.budget.trials - sum(t.status != "running" for t in begun)
+    if unfinished > 0:
+        slots = check_room(
+            spec.resources.cpus,
+            spec.resources.gpus,
+            unfinished,
+            lambda name, message: spec.error(message, "resources", name),
+        )
+        mailbox = Mailbox()
+        context = TrialContext(spec, str(folder.path), ray.put(data.train), pool, mailbox)
+        try:
+            _tune(spec, folder, context, study, steps, slots, unfinished, observer, started)
+        finally:
+            mailbox.close()
+    trials = trials_of(study)
+    if not any(trial.results for trial in trials):
+        reason = next((t.reason for t in trials if t.reason), "no trial was scored")
+        raise FcrayError(f"the sweep has no result: {reason}")
+    return trials
+
+
+def _tune(
+    spec: SweepSpec,
+    folder: RunFolder,
+    context: TrialContext,
+    study: Any,
+    steps: int,
+    slots: int,
+    trials: int,
+    observer: Observer,
+    started: float,
+) -> None:
+    rungs = rung_steps(steps, spec.scheduler)
+    known = [(t.number, r.step, r.score) for t in trials_of(study) for r in t.results]
+    deadline = started + 60 * spec.budget.minutes if spec.budget.minutes else None
+    search = StudySearch(
+        study, spec.search, total_steps=steps, budget=spec.budget.trials, deadline=deadline
+    )
+    scheduler = (
+        ResumableAsha(rungs, spec.scheduler.reduction, known)
+        if spec.scheduler.kind == "asha"
+        else None
+    )
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, context=context), {"memory": DRIVER_MEMORY}
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            scheduler=scheduler,
+            num_samples=trials,
+            max_concurrent_trials=slots,
+            reuse_actors=False,
+        ),
+        run_config=tune.RunConfig(
+            name=time.strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(folder.path / "tune"),
+            callbacks=[_Watch(observer)],
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+class _Watch(tune.Callback):  # type: ignore[misc]
+    """Passes Tune's events to the observer."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._observer.trial_started(trial.config["number"], trial.config["config"])
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        if "scores" in result:
+            self._observer.trial_scored(
+                trial.config["number"], result[TIME], result[METRIC], json.loads(result["scores"])
+            )
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._observer.trial_ended(trial.config["number"])
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._observer.trial_ended(trial.config["number"])
+
+
+def best_trial(trials: list[StudyTrial]) -> StudyTrial:
+    """The trial with the highest score at its last checkpoint that is not failed.
+
+    Raises
+    ------
+    FcrayError: No trial has a score.
+    """
+    scored = [t for t in trials if t.results and t.status != "failed"]
+    if not scored:
+        raise FcrayError("no trial has a score")
+    return max(scored, key=lambda t: (t.results[-1].score, -t.number))
+
+
+def save_outcomes(path: Path, outcomes: tuple[Outcome, ...]) -> None:
+    """Keep outcomes as JSON lines, so that a resumed run need not measure them again."""
+    rows = [
+        {
+            "id": o.example.id,
+            "calls": [call.model_dump() for call in o.calls],
+            "text": o.text,
+            "valid": o.valid,
+            "seconds": o.seconds,
+            "prompt_tokens": o.prompt_tokens,
+            "completion_tokens": o.completion_tokens,
+        }
+        for o in outcomes
+    ]
+    write_atomically(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
+
+
+def load_outcomes(path: Path, examples: tuple[Any, ...]) -> tuple[Outcome, ...] | None:
+    """The outcomes kept at `path` for exactly these examples; None when there are none."""
+    from fcray.tools import ToolCall
+
+    if not path.is_file():
+        return None
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    if [row.pop("id") for row in rows] != [example.id for example in examples]:
+        return None
+    return tuple(
+        Outcome(example=example, **{**row, "calls": tuple(ToolCall(**c) for c in row["calls"])})
+        for example, row in zip(examples, rows, strict=True)
+    )

@@ -1,0 +1,109 @@
+"""The Ray that a command runs on: a private local one, or a cluster that it joins.
+
+A private Ray ends with the command, whatever ends the command. Knows nothing of sweeps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from fcray import settings
+from fcray.errors import FcrayError, UserError
+
+_QUIET = {
+    # Ray Train and Tune draw their own progress; ours is the only one.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A trial is several small processes; Ray warns of more than four times the CPUs at once.
+    "RAY_worker_maximum_startup_concurrency": "8",
+    # A failed trial's last letter has no score.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+}
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """Join `settings.ray_address()`, or start a private Ray for as long as the block lasts.
+
+    SIGTERM and SIGHUP end the block as Ctrl-C does, so that nothing is left running.
+
+    Raises
+    ------
+    UserError: The cluster named by the environment does not answer.
+    """
+    address = settings.ray_address()
+    settings.set_defaults(_QUIET)
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": True,
+    }
+    with _signals():
+        try:
+            if address:
+                ray.init(address=address, **options)
+            else:
+                ray.init(num_cpus=os.cpu_count(), include_dashboard=False, **options)
+        except ConnectionError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"no Ray cluster answers at {address!r}: {reason}") from None
+        except (RuntimeError, ValueError, OSError) as error:
+            raise FcrayError(f"Ray does not start: {str(error).splitlines()[0]}") from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt while the block lasts."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_room(cpus: float, gpus: float, slots: int, error: Any) -> int:
+    """How many trials fit the cluster at a time, at most `slots`.
+
+    Parameters
+    ----------
+    cpus, gpus: What one trial occupies.
+    error: Makes the UserError from a field's name and a message.
+
+    Raises
+    ------
+    UserError: No node has room for even one trial.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most_cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
+    most_gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
+    if cpus > most_cpus:
+        raise error("cpus", f"a trial asks for {cpus:g} CPUs, the largest node has {most_cpus:g}")
+    if gpus > most_gpus:
+        raise error("gpus", f"a trial asks for {gpus:g} GPUs, the largest node has {most_gpus:g}")
+    fit = sum(
+        min(
+            int(node.get("CPU", 0.0) / cpus),
+            int(node.get("GPU", 0.0) / gpus) if gpus else slots,
+        )
+        for node in nodes
+    )
+    return max(1, min(fit, slots))

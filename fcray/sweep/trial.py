@@ -1,0 +1,91 @@
+"""One trial as Ray Tune sees it: a driver that runs a Ray Train job and reports its checkpoints.
+
+The driver's own thread alone calls `tune.report`; the Train job runs in a helper thread. The Train run's name
+depends on the trial's number alone, so a trial that is started again goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import ray
+from ray import tune
+from ray.train.v2.api.callback import UserCallback
+
+from fcray.sweep.mailbox import Mailbox
+from fcray.sweep.worker import TrialContext, train_worker
+
+CRASHES = 2
+"""How often a trial's crashed worker is started again, from its last checkpoint."""
+
+
+class _Post(UserCallback):  # type: ignore[misc]
+    """Puts what the worker reported into the trial's mailbox, with the stored checkpoint's place."""
+
+    def __init__(self, mailbox: Mailbox, number: int) -> None:
+        self._mailbox = mailbox
+        self._number = number
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        if checkpoint is not None:
+            self._mailbox.put(self._number, {**metrics[0], "checkpoint_path": checkpoint.path})
+
+
+def trial_name(number: int) -> str:
+    return f"trial_{number:04d}"
+
+
+def run_trial(config: dict[str, Any], context: TrialContext) -> None:
+    """Tune's trainable. `config` holds `number` and `config` (a `LoraConfig` as JSON)."""
+    number: int = config["number"]
+    crash: list[str] = []
+
+    def fit() -> None:
+        try:
+            _trainer(context, number, config["config"]).fit()
+        except Exception as error:
+            crash.append(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+
+    thread = threading.Thread(target=fit, daemon=True, name=trial_name(number))
+    thread.start()
+    waiting = context.mailbox.next(number)
+    while thread.is_alive():
+        if ray.wait([waiting], timeout=0.5)[0]:
+            tune.report(ray.get(waiting))
+            waiting = context.mailbox.next(number)
+    left = [ray.get(waiting)] if ray.wait([waiting], timeout=0)[0] else []
+    ray.cancel(waiting)
+    for letter in [*left, *context.mailbox.drain(number), *({"failed": c} for c in crash)]:
+        tune.report(letter)
+
+
+def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    from fcray.sweep.scheduler import METRIC
+
+    resources = context.spec.resources
+    # One worker needs no process group, which is all that TorchTrainer would add.
+    return DataParallelTrainer(
+        train_worker,
+        train_loop_config={"number": number, "lora": lora, "context": context},
+        scaling_config=ScalingConfig(
+            num_workers=1,
+            use_gpu=resources.gpus > 0,
+            resources_per_worker={
+                "CPU": resources.cpus,
+                **({"GPU": resources.gpus} if resources.gpus else {}),
+            },
+        ),
+        run_config=RunConfig(
+            name=trial_name(number),
+            storage_path=f"{context.folder}/trials",
+            callbacks=[_Post(context.mailbox, number)],
+            failure_config=FailureConfig(max_failures=CRASHES, controller_failure_limit=CRASHES),
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=2, checkpoint_score_attribute=METRIC, checkpoint_score_order="max"
+            ),
+        ),
+    )

@@ -1,0 +1,132 @@
+"""What a Ray Train worker does: train one LoRA job, have its checkpoints scored, report them.
+
+The training itself is `training.trainer`, which knows no Ray; this is its shell. The worker waits while
+its checkpoint is scored: on a small machine that is the other way to use the same cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fcray.evaluation.pool import EvaluationPool, read_adapter
+from fcray.spec import LoraConfig, SweepSpec
+from fcray.sweep.mailbox import Mailbox
+from fcray.sweep.scheduler import METRIC, TIME, rung_steps
+from fcray.tools import Example
+
+if TYPE_CHECKING:
+    from fcray.training.trainer import StepRecord
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What every trial of a sweep shares.
+
+    Attributes
+    ----------
+    folder: The run's folder, or its URL.
+    examples: A Ray reference to the training examples.
+    """
+
+    spec: SweepSpec
+    folder: str
+    examples: Any
+    pool: EvaluationPool
+    mailbox: Mailbox
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """Entry point for Ray Train; `config` holds `number`, `lora` (JSON) and `context`."""
+    context: TrialContext = config["context"]
+    try:
+        _train(context, config["number"], LoraConfig.model_validate(config["lora"]))
+    except Exception as error:
+        # It would fail again in the same way (no memory, NaN, a bug): Ray Train retries crashes only.
+        logger.exception("trial %d failed", config["number"])
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        context.mailbox.put(config["number"], {"failed": reason})
+
+
+KEPT_LOSSES = 50
+"""How many of a checkpoint's step losses the study keeps; W&B has them all."""
+
+
+def thinned(steps: Sequence[StepRecord]) -> list[tuple[int, int, float]]:
+    """(step, stage, loss) of at most `KEPT_LOSSES` steps, evenly spread, the last one included."""
+    every = max(1, -(-len(steps) // KEPT_LOSSES))
+    kept = list(steps)[::-1][::every][::-1]
+    return [(record.step, record.stage, record.loss) for record in kept]
+
+
+def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
+    import ray
+    import ray.train
+    import torch
+
+    from fcray import models
+    from fcray.metrics import score
+    from fcray.tracking.record import score_of
+    from fcray.tracking.wandb_run import TrialTracker
+    from fcray.training.trainer import Checkpoint, total_steps, train
+
+    spec = context.spec
+    torch.set_num_threads(spec.resources.threads or max(1, int(spec.resources.cpus)))
+    examples: tuple[Example, ...] = ray.get(context.examples)
+    tracker = TrialTracker.open(
+        spec.tracking, spec.name, number, lora.model_dump(mode="json"), Path(context.folder)
+    )
+
+    def on_step(record: StepRecord) -> None:
+        tracker.log(
+            {"loss": record.loss, "stage": record.stage, "learning_rate": record.learning_rate},
+            record.step,
+        )
+
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        outcomes = context.pool.evaluate(read_adapter(checkpoint.folder), "validation")
+        found = score(outcomes, bootstrap=0)
+        scores = {
+            "intent_accuracy": found.intent_accuracy,
+            "argument_f1": found.argument_f1,
+            "frame_accuracy": found.frame_accuracy,
+        }
+        tracker.log(dict(scores), checkpoint.step)
+        ray.train.report(
+            {
+                TIME: checkpoint.step,
+                METRIC: score_of(scores, spec.objective),
+                "scores": json.dumps(scores),
+                "losses": json.dumps(thinned(checkpoint.steps)),
+            },
+            checkpoint=ray.train.Checkpoint.from_directory(str(checkpoint.folder)),
+        )
+
+    steps = total_steps(len(examples), spec.training)
+    start = ray.train.get_checkpoint()
+    resuming = start.as_directory() if start else contextlib.nullcontext(None)
+    failed = True
+    try:
+        with resuming as folder, tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch:
+            train(
+                models.load(spec.model),
+                examples,
+                lora,
+                spec.training,
+                folder=Path(scratch),
+                checkpoint_steps=rung_steps(steps, spec.scheduler),
+                on_checkpoint=on_checkpoint,
+                on_step=on_step,
+                resume_from=Path(folder) if folder else None,
+            )
+        failed = False
+    finally:
+        tracker.finish(1 if failed else 0)
