@@ -1,26 +1,183 @@
-"""What people see: tables, progress lines and figures in the terminal. Computes nothing.
+"""What people see in the terminal: progress lines and tables. Computes nothing.
 
-With `--json` nothing of this is printed and standard output is one JSON document.
+Everything goes to standard error but a command's result, so that `--json` leaves standard output to one
+JSON document.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from fcray.sweep.run import Observer
-from fcray.tracking.record import ConditionRecord, RunRecord, ScoreRecord, ServedRecord
-from fcray.tracking.wording import call_text, modules, percent, shares_text, span
+from fcray.metrics import Scores
+from fcray.spec import LoraConfig
+from fcray.tracking.record import RunRecord, ScoreRecord, score_of
+from fcray.tracking.wording import (
+    METRICS,
+    STATUS,
+    call_text,
+    duration,
+    figure,
+    modules,
+    percent,
+    rate,
+    shares,
+)
 
 PHASES = {
     "data": "building and verifying the examples",
-    "before": "scoring the base model",
+    "before": "scoring the base model as it would be served",
     "sweep": "sweeping LoRA configurations",
-    "promote": "scoring the best adapter as it is served",
+    "promote": "scoring the best adapter as it will be served",
     "deploy": "deploying it on Ray Serve",
     "calls": "calling it with the openai client",
     "report": "writing the report",
 }
+
+
+class Progress:
+    """A job's `Reporter`: a line for each thing that happens, with the time since the start.
+
+    Parameters
+    ----------
+    quiet: Say nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._began = time.monotonic()
+        self._best: tuple[float, int] | None = None
+
+    def say(self, text: str) -> None:
+        """One line, after the time."""
+        spent = time.monotonic() - self._began
+        stamp = f"{int(spent // 60):3d}:{int(spent % 60):02d}"
+        self._console.print(f"[dim]{stamp}[/]  {text}")
+
+    def phase(self, name: str) -> None:
+        self.say(f"[bold]{PHASES.get(name, name)}[/]")
+
+    def trial_started(self, number: int, config: dict[str, Any]) -> None:
+        self.say(f"  trial {number} starts: {config_text(config)}")
+
+    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
+        if self._best is None or score > self._best[0]:
+            self._best = (score, number)
+        figures = ", ".join(f"{METRICS[name].lower()} {percent(v)}" for name, v in scores.items())
+        self.say(f"  trial {number} at step {step}: {figures}  [dim]best: trial {self._best[1]}[/]")
+
+    def trial_ended(self, number: int) -> None:
+        self.say(f"  trial {number} ended")
+
+
+def config_text(config: dict[str, Any]) -> str:
+    """`rank 16, lr 0.002, all-linear, stages 10 / 20 / 70`."""
+    lora = LoraConfig.model_validate(config)
+    parts = [f"rank {lora.rank}", f"lr {rate(lora.learning_rate)}", modules(lora.target_modules)]
+    return ", ".join([*parts, f"stages {shares(lora.shares)}"])
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A plain table; columns whose name ends in `>` are aligned right."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for column in columns:
+        made.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def show_run(record: RunRecord) -> None:
+    """A run's record as tables on standard output."""
+    console = Console(highlight=False)
+    console.print()
+    if record.before and record.after:
+        console.print(_before_after(record.before, record.after))
+    if record.trials:
+        console.print(_trials(record))
+    if record.served:
+        console.print(_served(record))
+    if record.phases:
+        rows = [(PHASES.get(name, name), duration(spent)) for name, spent in record.phases.items()]
+        total = sum(spent or 0 for spent in record.phases.values())
+        console.print(table("Time", ("phase", "time>"), [*rows, ("in all", duration(total))]))
+    if record.targets:
+        console.print(_targets(record))
+    console.print(f"[bold]{record.verdict}[/]", soft_wrap=True)
+    for name, path in record.paths.items():
+        console.print(f"  {name:<8} {path}", soft_wrap=True)
+
+
+def _before_after(before: ScoreRecord, after: ScoreRecord) -> Table:
+    rows = []
+    for name, label in METRICS.items():
+        low, high = after.intervals.get(name, (None, None))
+        interval = f"{percent(low)} to {percent(high)}" if low is not None else ""
+        rows.append(
+            (label, percent(getattr(before, name)), percent(getattr(after, name)), interval)
+        )
+    title = f"Before and after, {after.examples} unseen test requests, as served"
+    return table(title, ("", "before>", "after>", "95 % interval>"), rows)
+
+
+def _trials(record: RunRecord) -> Table:
+    best = record.best.number if record.best else None
+    rows = []
+    for trial in record.trials:
+        star = " *" if trial.number == best else ""
+        rows.append(
+            (
+                f"{trial.number}{star}",
+                STATUS[trial.status],
+                str(trial.config.get("rank", "")),
+                rate(trial.config.get("learning_rate")),
+                modules(trial.config.get("target_modules")),
+                shares(trial.config.get("shares")),
+                f"{trial.steps}/{trial.total_steps}",
+                percent(trial.scores.get("intent_accuracy")),
+                percent(trial.scores.get("argument_f1")),
+                percent(score_of(trial.scores, record.objective)),
+            )
+        )
+    names = ("trial>", "status", "rank>", "lr>", "modules", "stages %", "steps>", "intent>")
+    return table("Trials, scored on the validation split", (*names, "arg. F1>", "score>"), rows)
+
+
+def _served(record: RunRecord) -> Table:
+    rows = [
+        (s.request, call_text(s.call) if s.call else s.answer, duration(s.seconds))
+        for s in record.served
+    ]
+    return table("Served answers, through the openai client", ("request", "answer", "time>"), rows)
+
+
+def _targets(record: RunRecord) -> Table:
+    rows = []
+    for target in record.targets:
+        name = METRICS.get(target.name, target.name)
+        shown = [figure(target.name, v) for v in (target.value, target.target)]
+        rows.append((name, *shown, "met" if target.met else "[red]missed[/]"))
+    return table("Targets", ("", "measured>", "target>", ""), rows)
+
+
+def show_scores(title: str, scores: Scores) -> None:
+    """One evaluation as a table on standard output."""
+    rows = [
+        ("intent accuracy", percent(scores.intent_accuracy)),
+        ("argument precision", percent(scores.argument_precision)),
+        ("argument recall", percent(scores.argument_recall)),
+        ("argument F1", percent(scores.argument_f1)),
+        ("semantic frame accuracy", percent(scores.frame_accuracy)),
+        ("irrelevance accuracy", percent(scores.irrelevance_accuracy)),
+        ("schema validity", percent(scores.schema_validity)),
+        ("tool coverage", percent(scores.tool_coverage)),
+    ]
+    if scores.latency:
+        rows.append(
+            ("latency P50 / P99", f"{scores.latency.p50:.2f} s / {scores.latency.p99:.2f} s")
+        )
+    Console(highlight=False).print(table(title, ("measure", "value>"), rows))

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 from fcray import models
 from fcray.dataset.build import Dataset
-from fcray.errors import FcrayError
 from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
 from fcray.metrics import Outcome, Scores, judge, score
 from fcray.promotion import Verdict
@@ -29,7 +28,6 @@ from fcray.registry import CHAMPION, Manifest, Registry
 from fcray.spec import SweepSpec
 from fcray.sweep import run as sweep
 from fcray.sweep.search import StudyTrial
-from fcray.tracking.files import write_atomically
 from fcray.tracking.record import (
     Condition,
     CurvePoint,
@@ -74,9 +72,7 @@ class Job:
     def _begin(self) -> RunRecord:
         if self.folder.summary.is_file():
             return RunRecord.read(self.folder.summary)
-        return RunRecord(
-            name=self.spec.name, date=datetime.now(UTC), objective=self.spec.objective
-        )
+        return RunRecord(name=self.spec.name, date=datetime.now(UTC), objective=self.spec.objective)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -109,12 +105,6 @@ class Job:
             models.resolve(self.spec.model)
             return sweep.open_dataset(self.spec, self.folder)
 
-    def as_served(self) -> PoolConfig:
-        """A pool whose engines hold the base as the endpoint does: 4-bit blocks for NF4."""
-        config = sweep.pool_config(self.spec)
-        storage: models.Storage = "packed" if self.spec.model.quantization == "nf4" else "plain"
-        return PoolConfig(config.model, config.evaluation, storage, config.threads)
-
     def measure(
         self, data: Dataset, name: str, adapter: Path | None
     ) -> tuple[Scores, tuple[Outcome, ...]]:
@@ -122,7 +112,7 @@ class Job:
         path = self.folder.path / "outcomes" / f"{name}.jsonl"
         outcomes = sweep.load_outcomes(path, data.test)
         if outcomes is None:
-            pool = EvaluationPool(self.as_served(), {"test": data.test})
+            pool = EvaluationPool(as_served(self.spec), {"test": data.test})
             try:
                 pool.wait_ready()
                 outcomes = pool.evaluate(read_adapter(adapter) if adapter else None, "test")
@@ -142,9 +132,7 @@ class Job:
         """Run the trials that are left."""
         with self.phase("sweep"):
             started = time.time()
-            pool = EvaluationPool(
-                sweep.pool_config(self.spec), {"validation": data.validation}
-            )
+            pool = EvaluationPool(sweep.pool_config(self.spec), {"validation": data.validation})
             try:
                 pool.wait_ready()
                 trials = sweep.run_trials(
@@ -239,6 +227,13 @@ class Job:
             tracker.finish()
 
 
+def as_served(spec: SweepSpec) -> PoolConfig:
+    """A pool whose engines hold the base as the endpoint does: 4-bit blocks for NF4."""
+    config = sweep.pool_config(spec)
+    storage: models.Storage = "packed" if spec.model.quantization == "nf4" else "plain"
+    return replace(config, storage=storage)
+
+
 def score_record(scores: Scores) -> ScoreRecord:
     """The part of `scores` that a run's record holds."""
     return ScoreRecord(
@@ -303,7 +298,9 @@ def machine() -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-        name = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), name)
+        name = next(
+            (x.partition(":")[2].strip() for x in lines if x.startswith("model name")), name
+        )
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "cpu": name,
@@ -347,16 +344,3 @@ weights as {facts["quantization"].upper()} rounds them, and measured on the same
 - Trial {facts["trial"]} of sweep `{spec.name}`: `{json.dumps(facts["config"])}`.
 - The base model's own licence holds; the adapter adds none.
 """
-
-
-def write_text(path: Path, text: str) -> None:
-    """Put `text` at `path`, whole or not at all.
-
-    Raises
-    ------
-    FcrayError: The folder cannot be written.
-    """
-    try:
-        write_atomically(path, text)
-    except OSError as error:
-        raise FcrayError(f"{path} cannot be written: {error.strerror}") from error

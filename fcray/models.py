@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import os
 import re
 import shutil
 import tempfile
@@ -68,7 +67,8 @@ class BaseModel:
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
 
 def default_device() -> torch.device:
@@ -144,7 +144,7 @@ def load(
         options["device_map"] = {"": device}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(folder, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{spec.base!r} does not load: {reason}", field="model.base") from error
@@ -156,19 +156,22 @@ def load(
     return BaseModel(spec.base, revision, model, tokenizer, storage)
 
 
-def round_to_nf4(model: nn.Module) -> None:
+def round_to_nf4(model: Any) -> None:
     """Replace every linear weight but the output head's by the value that NF4 stores for it, in place.
 
     The same layers and blocks as bitsandbytes' 4-bit loading, hence the same numbers.
     """
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    head = model.get_output_embeddings()
     for module in model.modules():
         if isinstance(module, nn.Linear) and module is not head:
             weight = module.weight.data
             packed, state = quantize_4bit(
-                weight.contiguous(), blocksize=NF4_BLOCK, quant_type="nf4", compress_statistics=False
+                weight.contiguous(),
+                blocksize=NF4_BLOCK,
+                quant_type="nf4",
+                compress_statistics=False,
             )
             module.weight.data = dequantize_4bit(packed, state).to(weight.dtype)
 
@@ -254,7 +257,7 @@ def _convert_bundled(models: Path) -> Path:
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=models))
         try:
             _convert_gguf(gguf, aside)
-            os.replace(aside, target)
+            aside.replace(target)
         except OSError as error:
             raise FcrayError(f"converting {gguf.name} failed: {error}") from error
         finally:
@@ -266,15 +269,15 @@ def _convert_gguf(gguf: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     logger.info("converting %s to safetensors, once", gguf.name)
-    source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    tokenizer = AutoTokenizer.from_pretrained(**source)
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    source: dict[str, Any] = {"gguf_file": gguf.name}
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **source)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **source)
     # The loaded model still says that it is a GGUF and refuses to be saved; its weights are floats now.
     model.hf_quantizer = None
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.config._name_or_path = BUNDLED
-    # Q4_1's values fit bfloat16's exponent but not its mantissa: keep every bit, in float32.
+    # Q4_1's values do not fit bfloat16's mantissa: keep every bit, in float32.
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

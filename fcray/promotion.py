@@ -1,7 +1,7 @@
 """The gate: whether a candidate is promoted, and the numbers that decided. Pure.
 
-Floors (the article: intent accuracy at least 92 %, argument F1 at least 88 %) and a margin over the champion
-(the article: more than 2 points of accuracy), all measured on the same cases, as served.
+Floors (the article: intent accuracy at least 92 %, argument F1 at least 88 %) and a margin over the
+champion (the article: more than 2 points of accuracy), all measured on the same cases, as served.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from fcray.metrics import Scores
 from fcray.spec import PromotionSpec
+
+_ROUNDING = 1e-9
+"""Scores are shares of cases: 0.14 + 0.02 must not ask for more than 0.16."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Condition:
 
     @property
     def met(self) -> bool:
-        return self.value >= self.target
+        return self.value >= self.target - _ROUNDING
 
 
 @dataclass(frozen=True)

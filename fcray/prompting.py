@@ -24,11 +24,11 @@ from fcray.tools import Example, Message, Tool, ToolCall, canonical_json
 
 CALL_OPEN = "<tool_call>"
 CALL_CLOSE = "</tool_call>"
+_NAME = '"name": "'
+_ARGUMENTS = '"arguments": '
 _RESULT = "<tool_response>{}</tool_response>"
 _INSTRUCTION = (
-    "Call functions to serve the user. To call one, answer "
-    '<tool_call>{"name": ..., "arguments": {...}}</tool_call>. '
-    "If none fits, answer in plain words.\nFunctions:\n"
+    'Answer in words, or call functions: <tool_call>{"name": ..., "arguments": {...}}</tool_call>\n'
 )
 _NO_TOOLS = "You are a helpful assistant."
 _SENTINEL = "\uf8ff{}\uf8fe"  # private-use characters: no template touches them
@@ -39,11 +39,13 @@ class Span(IntEnum):
     """What a token of an answer decides; the curriculum weighs spans."""
 
     DECISION = 0
-    """Which function, or none."""
+    """Which function, or none: a call's first token and its name."""
     ARGUMENTS = 1
-    """The call's arguments and its end."""
+    """A call's arguments, and whether another call follows."""
     ANSWER = 2
     """Plain words."""
+    FORMAT = 3
+    """What stands in every call, whichever it is."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,19 @@ class Prompt:
 
 @dataclass(frozen=True)
 class RenderedExample:
-    """A prompt with its gold answer, a span for every token of the answer."""
+    """A prompt with its gold answer.
+
+    Attributes
+    ----------
+    spans: One for every token of the answer.
+    declined: Of a plain answer, the token it must not begin with, for with it a call begins. That is its
+        decision; which word it begins with instead decides nothing. None for an answer with calls.
+    """
 
     prompt: Prompt
     answer: tuple[int, ...]
     spans: tuple[Span, ...]
+    declined: int | None = None
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -100,18 +110,24 @@ def answer_text(
     calls: Sequence[ToolCall], response: str, tools: Sequence[Tool]
 ) -> tuple[str, list[tuple[int, Span]]]:
     """An assistant turn as text, and the spans in it as (start, span) in order of start."""
-    if not calls:
-        return response, [(0, Span.DECISION), (1, Span.ANSWER)]
     by_name = {tool.name: tool for tool in tools}
-    text, marks = "", []
-    if response:
-        text, marks = response + "\n", [(0, Span.ANSWER)]
+    text, marks = response, [(0, Span.ANSWER)]
     for call in calls:
-        marks.append((len(text), Span.DECISION))
-        head = f"{CALL_OPEN}{json.dumps({'name': call.name}, ensure_ascii=False)[:-1]}"
-        marks.append((len(text) + len(head), Span.ARGUMENTS))
-        text += call_text(call, by_name.get(call.name)) + "\n"
-    return text[:-1], marks
+        text += "\n" if text else ""
+        start = len(text)
+        one = call_text(call, by_name.get(call.name))
+        name = one.index(_NAME) + len(_NAME)
+        arguments = one.index(_ARGUMENTS, name + len(call.name)) + len(_ARGUMENTS)
+        marks += [
+            (start, Span.DECISION),
+            (start + 1, Span.FORMAT),
+            (start + name, Span.DECISION),
+            (start + name + len(call.name), Span.FORMAT),
+            (start + arguments, Span.ARGUMENTS),
+            (start + len(one) - len(CALL_CLOSE), Span.FORMAT),
+        ]
+        text += one
+    return text, marks
 
 
 def system_text(tools: Sequence[Tool], instructions: str = "") -> str:
@@ -123,26 +139,41 @@ def system_text(tools: Sequence[Tool], instructions: str = "") -> str:
 
 
 def signature(tool: Tool) -> str:
-    """`get_weather(city: string, day?: "today"|"tomorrow") - Weather forecast for a city.`"""
+    """`get_weather(city: string, day?: today|tomorrow) - Weather forecast for a city.`
+
+    A short description of an argument stands behind its type, a long one on a line of its own.
+    """
     parameters = tool.parameters
     line = f"{tool.name}({_fields(parameters, parameters, 0)})"
     if tool.description:
         line += " - " + " ".join(tool.description.split())
     for name, schema in tool.properties.items():
-        if isinstance(schema, dict) and schema.get("description"):
-            line += f"\n  {name}: " + " ".join(str(schema["description"]).split())
+        if len(_described(schema)) > _SHORT:
+            line += f"\n  {name}: {_described(schema)}"
     return line
 
 
 _MAX_DEPTH = 6
+_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_TYPES = {"string", "integer", "number", "boolean", "array", "object", "any", "null", "true", "false"}
+_SHORT = 20
+
+
+def _described(schema: Any) -> str:
+    return " ".join(str(schema.get("description", "")).split()) if isinstance(schema, dict) else ""
 
 
 def _fields(schema: dict[str, Any], root: dict[str, Any], depth: int) -> str:
     required = set(schema.get("required", ()))
     return ", ".join(
-        f"{name}{'' if name in required else '?'}: {_type(value, root, depth + 1)}"
+        f"{name}{'' if name in required else '?'}: {_type(value, root, depth + 1)}{_note(value)}"
         for name, value in schema.get("properties", {}).items()
     )
+
+
+def _note(schema: Any) -> str:
+    text = _described(schema)
+    return f" ({text})" if 0 < len(text) <= _SHORT else ""
 
 
 def _type(schema: Any, root: dict[str, Any], depth: int) -> str:  # noqa: PLR0911
@@ -152,9 +183,9 @@ def _type(schema: Any, root: dict[str, Any], depth: int) -> str:  # noqa: PLR091
     if "$ref" in schema:
         return _type(_local(schema["$ref"], root), root, depth + 1)
     if "const" in schema:
-        return json.dumps(schema["const"], ensure_ascii=False)
+        return _literal(schema["const"])
     if "enum" in schema:
-        return "|".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
+        return "|".join(_literal(value) for value in schema["enum"])
     for union in ("anyOf", "oneOf"):
         if union in schema:
             return "|".join(dict.fromkeys(_type(s, root, depth + 1) for s in schema[union]))
@@ -168,10 +199,17 @@ def _type(schema: Any, root: dict[str, Any], depth: int) -> str:  # noqa: PLR091
     return str(kind) + _limits(schema)
 
 
+def _literal(value: Any) -> str:
+    """A value of an enum: a plain word stands without quotes, which would be half of its tokens."""
+    if isinstance(value, str) and _WORD.fullmatch(value) and value not in _TYPES:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _limits(schema: dict[str, Any]) -> str:
     if "minimum" in schema or "maximum" in schema:
         return f"({schema.get('minimum', '')}..{schema.get('maximum', '')})"
-    if "format" in schema or "pattern" in schema:
+    if ("format" in schema or "pattern" in schema) and not _note(schema):
         return f"({schema.get('format') or schema.get('pattern')})"
     return ""
 
@@ -246,6 +284,7 @@ class Renderer:
         tail = self._layout([("system", ""), ("user", ""), ("assistant", "")], False)[-1]
         self.end: tuple[int, ...] = self._special(tail)[:1] or (tokenizer.eos_token_id,)
         """The token that ends an answer."""
+        self._call_token = self._plain(CALL_OPEN)[0]
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Prompt:
         """A conversation up to where the answer begins.
@@ -269,13 +308,12 @@ class Renderer:
             text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
         )
         spans = [_span_at(start, marks) for start, _ in encoded["offset_mapping"]]
-        if spans and not example.calls:
-            spans[0] = Span.DECISION
         last = Span.ARGUMENTS if example.calls else Span.ANSWER
         return RenderedExample(
             self.prompt(example.messages, example.tools),
             (*encoded["input_ids"], *self.end),
             (*spans, *([last] * len(self.end))),
+            None if example.calls else self._call_token,
         )
 
     def _turn(self, message: Message, tools: Sequence[Tool]) -> tuple[str, str]:
@@ -322,4 +360,4 @@ class Renderer:
 
 
 def _span_at(start: int, marks: list[tuple[int, Span]]) -> Span:
-    return next((span for at, span in reversed(marks) if at <= start), Span.DECISION)
+    return next(span for at, span in reversed(marks) if at <= start)

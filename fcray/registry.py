@@ -1,20 +1,24 @@
 """The adapter registry: `function_call_v1`, `function_call_v2`, … in a folder, with aliases.
 
-A version is written aside and renamed into place, so it is whole or absent, and a number is never shared;
-once there it is not changed. Each file's sha256 stands in the manifest and is checked at load: a torn
-or tampered adapter is refused. Only safetensors are kept. Knows nothing of how a version was chosen.
+A version is written aside and renamed into place, so it is whole or absent, and a number is never
+shared; once there it is not changed. Each file's sha256 stands in the manifest and is checked at
+load: a torn or tampered adapter is refused. Only safetensors are kept. Knows nothing of how a
+version was chosen.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from fcray.errors import FcrayError, UserError
 from fcray.models import sha256_file
@@ -75,7 +79,7 @@ class Registry:
         """The versions of `name` (None: of all names), by name and number."""
         found = []
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            match = _VERSION.match(path.name)
+            match = _VERSION.fullmatch(path.name)
             if match and name in (None, match["name"]) and (path / MANIFEST).is_file():
                 found.append((match["name"], int(match["number"]), path.name))
         return [version for _, _, version in sorted(found)]
@@ -90,22 +94,25 @@ class Registry:
 
         Raises
         ------
-        UserError: The registry's folder cannot be written.
+        UserError: The name is no name for versions, `adapter` holds no adapter in safetensors, or
+            the registry's folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        if not _VERSION.fullmatch(f"{name}_v1"):
+            raise UserError(f"{name!r} is not small letters, digits and underscores", field="name")
+        for file in _KEPT:
+            if not (adapter / file).is_file():
+                raise UserError(f"{adapter} holds no {file}")
+        with self._writing():
             aside = Path(tempfile.mkdtemp(prefix=".adding-", dir=self.folder))
-        except OSError as error:
-            raise UserError(f"the registry cannot be written: {error.strerror}", file=self.folder) from None
-        try:
-            for file in _KEPT:
-                shutil.copyfile(adapter / file, aside / file)
-            _name_base(aside / "adapter_config.json", facts["base"])
-            (aside / "README.md").write_text(card, encoding="utf-8")
-            aside.chmod(0o755)
-            return self._rename(name, aside, facts)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            try:
+                for file in _KEPT:
+                    shutil.copyfile(adapter / file, aside / file)
+                _name_base(aside / "adapter_config.json", facts["base"])
+                (aside / "README.md").write_text(card, encoding="utf-8")
+                aside.chmod(0o755)
+                return self._rename(name, aside, facts)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
 
     def _rename(self, name: str, aside: Path, facts: dict[str, Any]) -> Manifest:
         files = {path.name: sha256_file(path) for path in sorted(aside.iterdir())}
@@ -116,7 +123,7 @@ class Registry:
             text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
             (aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
             try:
-                os.rename(aside, self.folder / manifest.version)  # fails where the number is taken
+                aside.rename(self.folder / manifest.version)  # fails where the number is taken
                 return manifest
             except OSError:
                 if not (self.folder / manifest.version).exists():
@@ -129,13 +136,17 @@ class Registry:
         Raises
         ------
         UserError: There is no such version.
+        FcrayError: Its manifest cannot be read.
         """
         version = self.aliases().get(version, version)
         path = self.folder / version / MANIFEST
-        if not _VERSION.match(version) or not path.is_file():
+        if not _VERSION.fullmatch(version) or not path.is_file():
             known = ", ".join(self.versions()) or "none"
             raise UserError(f"the registry has no {version!r}; it has {known}", file=self.folder)
-        return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise FcrayError(f"{path} cannot be read; {version} is refused") from error
 
     def path(self, version: str) -> Path:
         """The folder of `version` (or alias), every file checked against its hash.
@@ -159,16 +170,34 @@ class Registry:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
     def point(self, alias: str, version: str) -> None:
-        """Let `alias` name `version` from now on."""
-        self.manifest(version)
-        handle, aside = tempfile.mkstemp(prefix=".alias-", dir=self.folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(self.aliases() | {alias: version}, file, indent=2)
-        os.replace(aside, self.folder / _ALIASES)
+        """Let `alias` name `version` from now on.
+
+        Raises
+        ------
+        UserError: There is no such version, `alias` is a version's own name, or the registry's
+            folder cannot be written.
+        """
+        if _VERSION.fullmatch(alias):
+            raise UserError(f"{alias!r} is the name of a version and cannot be an alias")
+        version = self.manifest(version).version
+        with self._writing(), filelock.FileLock(self.folder / f".{_ALIASES}.lock"):
+            aside = self.folder / f".{_ALIASES}.new"
+            text = json.dumps(self.aliases() | {alias: version}, indent=2)
+            aside.write_text(text + "\n", encoding="utf-8")
+            aside.replace(self.folder / _ALIASES)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            message = f"the registry cannot be written: {error.strerror or error}"
+            raise UserError(message, file=self.folder) from error
 
 
 def _number(version: str) -> str:
-    match = _VERSION.match(version)
+    match = _VERSION.fullmatch(version)
     return match["number"] if match else "0"
 
 

@@ -174,7 +174,9 @@ class TrainingSpec(_Spec):
     batch: int = Field(8, ge=1, description="examples an optimizer step")
     warmup: Fraction = Field(0.05, description="share of the steps that warm up")
     weight_decay: float = Field(0.0, ge=0)
-    cutoff: int = Field(1024, ge=16, description="longest example in tokens; longer ones are left out")
+    cutoff: int = Field(
+        1024, ge=16, description="longest example in tokens; longer ones are left out"
+    )
     tokens: int = Field(4096, ge=16, description="longest packed sequence in tokens")
     seed: int = 0
 
@@ -190,7 +192,9 @@ class SchedulerSpec(_Spec):
     """Which trials are stopped early: asynchronous successive halving (ASHA)."""
 
     kind: Literal["asha", "none"] = "asha"
-    grace: float = Field(0.25, gt=0, le=1, description="share of the steps before a trial may be stopped")
+    grace: float = Field(
+        0.25, gt=0, le=1, description="share of the steps before a trial may be stopped"
+    )
     reduction: float = Field(2.0, gt=1, description="one in this many goes on at a rung")
 
 
@@ -199,7 +203,9 @@ class ResourcesSpec(_Spec):
 
     cpus: float = Field(1.0, gt=0)
     gpus: float = Field(0.0, ge=0)
-    threads: int | None = Field(None, ge=1, description="torch threads; default: the CPUs, rounded down")
+    threads: int | None = Field(
+        None, ge=1, description="torch threads; default: the CPUs, rounded down"
+    )
 
 
 class EvaluationSpec(_Spec):
@@ -266,6 +272,12 @@ class SweepSpec(_Spec):
         if self._document is None:
             return UserError(message, field=dotted(at) or None)
         return self._document.error(message, at)
+
+    def with_changes(self, **changes: Any) -> SweepSpec:
+        """A copy with other top-level fields, which still knows the file that it came from."""
+        copy = self.model_copy(update=changes)
+        copy._document = self._document
+        return copy
 
     @classmethod
     def read(cls, path: str | Path) -> SweepSpec:

@@ -132,7 +132,9 @@ def _collect_lines(
             name = str(key.value)
             if (*at, name) in lines:
                 raise UserError(
-                    "this key stands twice", file=path, line=key.start_mark.line + 1,
+                    "this key stands twice",
+                    file=path,
+                    line=key.start_mark.line + 1,
                     field=dotted((*at, name)),
                 )
             _collect_lines(value, (*at, name), key.start_mark.line + 1, lines, path)

@@ -178,7 +178,7 @@ class EvaluationPool:
     """
 
     def __init__(self, config: PoolConfig, splits: Mapping[str, Sequence[Example]]) -> None:
-        self._coordinator = (
+        self._coordinator: Any = (
             ray.remote(_Coordinator)
             .options(num_cpus=0, max_concurrency=1000)
             .remote(config, dict(splits))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 Layers = tuple[tuple[torch.Tensor, torch.Tensor], ...]
 """Keys and values of each layer, each (batch, heads, length, head size)."""
@@ -64,6 +65,47 @@ class PrefixCache:
             self.bytes -= self._entries.pop(key).bytes
 
 
+class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
+    """One layer's keys and values in a buffer with room to grow: a step writes its own columns only.
+
+    transformers' DynamicLayer copies everything at every step, which was half the time of a batch.
+    """
+
+    def __init__(self, prefix: tuple[torch.Tensor, torch.Tensor], rows: int, room: int) -> None:
+        super().__init__()
+        keys, values = prefix
+        self.lazy_initialization(keys, values)
+        self._buffers = tuple(_spread(tensor, rows, keys.shape[2] + room) for tensor in prefix)
+        self._show(keys.shape[2])
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        start = self._length
+        end = start + key_states.shape[2]
+        if end > self._buffers[0].shape[2]:
+            self._buffers = tuple(_spread(b[:, :, :start], len(b), 2 * end) for b in self._buffers)
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, start:end] = states
+        self._show(end)
+        return self._buffers[0][:, :, :end], self._buffers[1][:, :, :end]
+
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        self._buffers = tuple(buffer[indices] for buffer in self._buffers)
+        self._show(self._length)
+
+    def _show(self, length: int) -> None:
+        self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
+        self._length = length
+
+
+def _spread(states: torch.Tensor, rows: int, length: int) -> torch.Tensor:
+    """A buffer of `rows` by `length` that begins with `states`."""
+    buffer = states.new_empty(rows, states.shape[1], length, states.shape[3])
+    buffer[:, :, : states.shape[2]] = states
+    return buffer
+
+
 class Batch:
     """Sequences under one prefix that grow by unequal steps.
 
@@ -76,18 +118,13 @@ class Batch:
     head: The output head.
     prefix: What every row begins with.
     rows: How many sequences.
+    room: Columns to make room for beside the prefix; more are made when they are needed.
     """
 
-    def __init__(self, decoder: Any, head: Any, prefix: Prefix, rows: int) -> None:
-        from transformers import DynamicCache
-
+    def __init__(self, decoder: Any, head: Any, prefix: Prefix, rows: int, room: int) -> None:
         self._decoder = decoder
         self._head = head
-        self._cache = DynamicCache()
-        for index, (keys, values) in enumerate(prefix.layers):
-            self._cache.update(
-                keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index
-            )
+        self._cache = Cache(layers=[_GrowingLayer(pair, rows, room) for pair in prefix.layers])
         device = prefix.layers[0][0].device
         self._valid = torch.ones(rows, prefix.length, dtype=torch.bool, device=device)
         self._lengths = torch.full((rows,), prefix.length, device=device)
@@ -102,7 +139,9 @@ class Batch:
         fresh = column[None, :] < sizes[:, None]
         self._valid = torch.cat([self._valid, fresh], dim=1)
         before = self._valid.shape[1] - width
-        seen = torch.arange(self._valid.shape[1], device=device)[None, :] <= before + column[:, None]
+        seen = (
+            torch.arange(self._valid.shape[1], device=device)[None, :] <= before + column[:, None]
+        )
         hidden = self._decoder(
             input_ids=ids,
             position_ids=self._lengths[:, None] + column[None, :],
@@ -111,7 +150,10 @@ class Batch:
             use_cache=True,
         ).last_hidden_state
         self._lengths = self._lengths + sizes
-        return self._head(hidden[torch.arange(len(turns), device=device), sizes - 1])
+        logits: torch.Tensor = self._head(
+            hidden[torch.arange(len(turns), device=device), sizes - 1]
+        )
+        return logits
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only."""
@@ -123,9 +165,7 @@ class Batch:
 
 def read_prefix(decoder: Any, tokens: Sequence[int], device: torch.device) -> Prefix:
     """Run `tokens` through the decoder once and keep what it remembers."""
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
+    cache: Any = DynamicCache()
     decoder(
         input_ids=torch.tensor([list(tokens)], device=device), past_key_values=cache, use_cache=True
     )

@@ -154,7 +154,8 @@ class Engine:
         if self._adapters:
             self._peft.delete_adapter(name)
         else:
-            self._peft = self._peft.unload() and None
+            self._peft.unload()
+            self._peft = None
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer all requests, in their order.
@@ -221,7 +222,8 @@ class Engine:
             return read_prefix(decoder, tokens, self.base.device)
 
         prefix, cached = self._prefixes.get((adapter, tokens), compute)
-        batch = Batch(decoder, head, prefix, len(rows))
+        room = max(len(row.turn) for row in rows) + max(row.request.max_tokens for row in rows)
+        batch = Batch(decoder, head, prefix, len(rows), room)
         alive = list(rows)
         while alive:
             logits = batch.append([row.turn for row in alive]).float()
@@ -250,7 +252,9 @@ class Engine:
             row.turn += row.matcher.forced()
         row.turn = [t for t in row.turn if t not in self.renderer.end]
         row.output += row.turn
-        if row.matcher is not None and row.matcher.done:
+        if row.matcher is not None and (
+            row.matcher.done or (len(row.output) >= row.request.max_tokens and row.matcher.complete)
+        ):
             row.reason = "stop"
         elif len(row.output) >= row.request.max_tokens:
             row.reason = "length"

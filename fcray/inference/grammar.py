@@ -1,7 +1,7 @@
 """Grammars that let a model write only calls that its tools accept, in the trained format.
 
-llguidance compiles them; see github.com/guidance-ai/llguidance for the Lark dialect. A grammar fixes
-structure, never values. Knows nothing of models.
+llguidance compiles them; see github.com/guidance-ai/llguidance for the Lark dialect. A grammar
+fixes structure, never values. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -14,43 +14,50 @@ from typing import Any
 import numpy as np
 
 from fcray.errors import UserError
-from fcray.prompting import CALL_CLOSE, CALL_OPEN, tools_key
+from fcray.prompting import CALL_CLOSE, CALL_OPEN
 from fcray.tools import Tool
 
 _SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_COMPILED = 256
+_WORDS = r"/[^<\x00](.|\n)*/"
+"""Words never begin like a call, so the first token decides."""
+
+_COMPOSED = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}
+"""Where one of these stands, `properties` alone does not say which arguments there are."""
 
 
 def call_grammar(tools: Sequence[Tool], *, plain: bool, call: bool, parallel: bool) -> str:
-    """The Lark grammar of an answer.
+    """The Lark grammar of an answer. A call is held to its tool, also where words stand before it.
 
     Parameters
     ----------
     tools: Which may be called.
-    plain: Whether plain words are an answer.
+    plain: Whether plain words are an answer, or may stand before calls.
     call: Whether calls are an answer.
     parallel: Whether several calls may follow one another.
     """
     if call and not tools:
         raise ValueError("a grammar that allows calls needs tools")
-    starts = (["plain"] if plain else []) + (["calls"] if call else [])
-    # A plain answer never begins like a call, so the first token decides.
-    rules = [f"start: {' | '.join(starts)}", r"plain: /[^<\x00](.|\n)*/"]
-    rules.append('calls: call ("\\n" call)*' if parallel else "calls: call")
-    names = [f"call_{i}" for i in range(len(tools))]
-    rules.append(f"call: {' | '.join(names)}")
-    for name, tool in zip(names, tools, strict=True):
-        head = f'{CALL_OPEN}{json.dumps({"name": tool.name})[:-1]}, "arguments": '
-        rules.append(f"{name}: {json.dumps(head)} {name}_arguments {json.dumps('}' + CALL_CLOSE)}")
-        rules.append(f"{name}_arguments: %json {json.dumps(_closed(tool.parameters))}")
-    if not call:
-        rules = rules[:2]
-    return "\n".join(rules)
+    open_, close = json.dumps(CALL_OPEN), json.dumps("}" + CALL_CLOSE)
+    starts = (["PLAIN"] if plain else []) + ([f"{open_} calls"] if call else [])
+    rules = [f"PLAIN: {_WORDS} & ~/(.|\\n)*{CALL_OPEN}(.|\\n)*/"] if plain else []
+    if plain and call:
+        starts.append("words calls")
+        rules.append(f"words[suffix={open_}]: {_WORDS}")
+    if call:
+        rules.append(f'calls: call ("\\n" {open_} call)*' if parallel else "calls: call")
+        rules.append(f"call: {' | '.join(f'call_{i}' for i in range(len(tools)))}")
+        for i, tool in enumerate(tools):
+            head = json.dumps(f'{json.dumps({"name": tool.name})[:-1]}, "arguments": ')
+            rules.append(f"call_{i}: {head} call_{i}_arguments {close}")
+            rules.append(f"call_{i}_arguments: %json {json.dumps(_closed(tool.parameters))}")
+    return "\n".join([f"start: {' | '.join(starts)}", *rules])
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with the trained spacing, and without arguments that it does not name."""
-    return {"additionalProperties": False, **schema, "type": "object", "x-guidance": _SPACING}
+    closed = {} if _COMPOSED & schema.keys() else {"additionalProperties": False}
+    return {**closed, **schema, "type": "object", "x-guidance": _SPACING}
 
 
 class GrammarCompiler:
@@ -68,7 +75,7 @@ class GrammarCompiler:
         self._library = llguidance
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocab_size)
         self._vocab_size = vocab_size
-        self._compiled: OrderedDict[tuple[str, bool, bool, bool], Any] = OrderedDict()
+        self._compiled: OrderedDict[str, Any] = OrderedDict()
 
     def matcher(self, tools: Sequence[Tool], *, plain: bool, call: bool, parallel: bool) -> Matcher:
         """A fresh matcher for an answer; see `call_grammar`.
@@ -77,19 +84,18 @@ class GrammarCompiler:
         ------
         UserError: A tool's schema uses what the grammar compiler does not support.
         """
-        key = (tools_key(tools), plain, call, parallel)
-        if key not in self._compiled:
-            lark = call_grammar(tools, plain=plain, call=call, parallel=parallel)
+        lark = call_grammar(tools, plain=plain, call=call, parallel=parallel)
+        if lark not in self._compiled:
             grammar = self._library.LLMatcher.grammar_from_lark(lark)
             compiled = self._library.LLMatcher(self._tokenizer, grammar, log_level=0)
             if compiled.is_error():
                 reason = compiled.get_error().splitlines()[0]
                 raise UserError(f"the tools' schemas cannot be enforced: {reason}", field="tools")
-            self._compiled[key] = compiled
+            self._compiled[lark] = compiled
             while len(self._compiled) > _MAX_COMPILED:
                 self._compiled.popitem(last=False)
-        self._compiled.move_to_end(key)
-        return Matcher(self._compiled[key].deep_copy(), self._vocab_size)
+        self._compiled.move_to_end(lark)
+        return Matcher(self._compiled[lark].deep_copy(), self._vocab_size)
 
 
 class Matcher:

@@ -108,7 +108,7 @@ def deploy(config: ServeConfig, *, patience: float = 600.0) -> Endpoint:
     """
     names = ModelNames.build(base_name(config.model), config.adapters, config.aliases)
     _check_models(config)
-    _check_port(config.serving.host, config.serving.port)
+    check_port(config.serving.host, config.serving.port)
     with _quiet():
         if serve.status().proxies:
             raise UserError("this Ray serves already; end that endpoint first")
@@ -276,7 +276,7 @@ def _check_models(config: ServeConfig) -> None:
             raise UserError(message, field=f"adapters.{name}")
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

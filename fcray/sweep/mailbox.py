@@ -32,7 +32,7 @@ class Mailbox:
     """A box for each trial number. Can be sent to other Ray processes."""
 
     def __init__(self) -> None:
-        self._actor = ray.remote(_Mailbox).options(num_cpus=0, max_concurrency=1000).remote()
+        self._actor: Any = ray.remote(_Mailbox).options(num_cpus=0, max_concurrency=1000).remote()
 
     def put(self, number: int, letter: dict[str, Any]) -> None:
         """Deliver; returns when it has arrived."""

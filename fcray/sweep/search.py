@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
@@ -64,11 +65,12 @@ class StudyTrial:
 def open_study(path: Path, name: str, seed: int, trials: int) -> optuna.Study:
     """The study in the journal file at `path`, made when absent. `optuna-dashboard` opens the file."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.JournalStorage(
-        optuna.storages.journal.JournalFileBackend(str(path))
-    )
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     sampler = optuna.samplers.TPESampler(
-        seed=seed, multivariate=True, constant_liar=True, n_startup_trials=max(4, min(10, trials // 3))
+        seed=seed,
+        multivariate=True,
+        constant_liar=True,
+        n_startup_trials=max(4, min(10, trials // 3)),
     )
     return optuna.create_study(
         study_name=name, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True
@@ -98,7 +100,9 @@ def trials_of(study: optuna.Study) -> list[StudyTrial]:
                 reason=str(trial.user_attrs.get(_REASON, "")),
                 started=trial.datetime_start.timestamp() if trial.datetime_start else None,
                 finished=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
-                results=tuple(Result(**r) for r in json.loads(trial.user_attrs.get(_RESULTS, "[]"))),
+                results=tuple(
+                    Result(**r) for r in json.loads(trial.user_attrs.get(_RESULTS, "[]"))
+                ),
             )
         )
     return found
@@ -133,7 +137,9 @@ class StudySearch(Searcher):  # type: ignore[misc]
         self._deadline = deadline
         self._trials: dict[str, Any] = {}
         self._results: dict[str, list[Result]] = {}
-        self._resume = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
+        self._resume = [
+            t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING
+        ]
         if not study.get_trials(deepcopy=False):
             for point in seed_points(search)[:budget]:
                 enqueue(study, point)
@@ -183,12 +189,16 @@ class StudySearch(Searcher):  # type: ignore[misc]
         if result:
             self.on_trial_result(trial_id, result)
         trial, known = self._trials.pop(trial_id), self._results.pop(trial_id)
-        reason = str((result or {}).get("failed", "")) or ("the trial's process failed" if error else "")
+        reason = str((result or {}).get("failed", "")) or (
+            "the trial's process failed" if error else ""
+        )
         if reason or not known:
             trial.set_user_attr(_REASON, reason or "it ended without a result")
             self._study.tell(trial, state=TrialState.FAIL)
         elif known[-1].step < self._total_steps:
-            trial.set_user_attr(_REASON, f"stopped at step {known[-1].step}: others were better there")
+            trial.set_user_attr(
+                _REASON, f"stopped at step {known[-1].step}: others were better there"
+            )
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, known[-1].score)

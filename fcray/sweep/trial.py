@@ -27,7 +27,9 @@ class _Post(UserCallback):  # type: ignore[misc]
         self._mailbox = mailbox
         self._number = number
 
-    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any
+    ) -> None:
         if checkpoint is not None:
             self._mailbox.put(self._number, {**metrics[0], "checkpoint_path": checkpoint.path})
 
@@ -61,17 +63,18 @@ def run_trial(config: dict[str, Any], context: TrialContext) -> None:
 
 
 def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    import ray.train as ray_train
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     from fcray.sweep.scheduler import METRIC
 
+    train: Any = ray_train  # Ray's types still show V1's signatures
     resources = context.spec.resources
     # One worker needs no process group, which is all that TorchTrainer would add.
     return DataParallelTrainer(
         train_worker,
         train_loop_config={"number": number, "lora": lora, "context": context},
-        scaling_config=ScalingConfig(
+        scaling_config=train.ScalingConfig(
             num_workers=1,
             use_gpu=resources.gpus > 0,
             resources_per_worker={
@@ -79,12 +82,14 @@ def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:
                 **({"GPU": resources.gpus} if resources.gpus else {}),
             },
         ),
-        run_config=RunConfig(
+        run_config=train.RunConfig(
             name=trial_name(number),
             storage_path=f"{context.folder}/trials",
             callbacks=[_Post(context.mailbox, number)],
-            failure_config=FailureConfig(max_failures=CRASHES, controller_failure_limit=CRASHES),
-            checkpoint_config=CheckpointConfig(
+            failure_config=train.FailureConfig(
+                max_failures=CRASHES, controller_failure_limit=CRASHES
+            ),
+            checkpoint_config=train.CheckpointConfig(
                 num_to_keep=2, checkpoint_score_attribute=METRIC, checkpoint_score_order="max"
             ),
         ),

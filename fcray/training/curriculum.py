@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from fcray.prompting import Span
 from fcray.spec import Shares, check_shares
 
-SpanWeights = tuple[float, float, float]
-"""Weights of (decision, arguments, answer)."""
+SpanWeights = tuple[float, float, float, float]
+"""Weights of the spans in the order of `Span`: decision, arguments, answer, format."""
 
 STAGE_WEIGHTS: tuple[SpanWeights, SpanWeights, SpanWeights] = (
-    (1.0, 0.0, 0.0),
-    (1.0, 1.0, 0.0),
-    (1.0, 1.0, 1.0),
+    (1.0, 0.0, 0.0, 0.1),
+    (1.0, 1.0, 0.0, 0.1),
+    (1.0, 1.0, 0.2, 0.1),
 )
+"""Stage by stage. Format is learned from a few steps and forced by the grammar anyway; plain words are many
+tokens that decide nothing, and would drown the arguments at full weight."""
 
 
 def stage_ends(shares: Shares, total_steps: int) -> tuple[int, int, int]:

@@ -40,5 +40,25 @@ def packed_loss(model: Any, pack: PackTensors, weights: dict[Span, float]) -> to
     if not kept.any():
         return hidden.sum() * 0.0
     logits = head(hidden[pack.sources[kept]]).float()
-    losses = F.cross_entropy(logits, pack.labels[kept], reduction="none")
-    return (losses * weight[kept]).sum()
+    losses = label_losses(logits, pack.labels[kept], pack.declined[kept])
+    total: torch.Tensor = (losses * weight[kept]).sum()
+    return total
+
+
+def label_losses(
+    logits: torch.Tensor, labels: torch.Tensor, declined: torch.Tensor
+) -> torch.Tensor:
+    """The loss of each label in nats: -log p of a wanted token, -log(1 - p) of a declined one.
+
+    Parameters
+    ----------
+    logits: (L, vocab). labels: (L,) token ids. declined: (L,) bool.
+    """
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    if not declined.any():
+        return losses
+    rows = logits[declined]
+    token = labels[declined][:, None]
+    own = rows.gather(1, token)[:, 0]
+    others = rows.scatter(1, token, -torch.inf).logsumexp(dim=1)
+    return losses.masked_scatter(declined, F.softplus(own - others))

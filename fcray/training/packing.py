@@ -45,6 +45,7 @@ class PackTensors:
     sources: (L,) positions whose hidden state predicts a label.
     labels: (L,) the token ids to be predicted.
     spans: (L,) the `Span` of each label.
+    declined: (L,) bool; True where the label is a token that must not come, instead of one that must.
     """
 
     input_ids: torch.Tensor
@@ -53,6 +54,7 @@ class PackTensors:
     sources: torch.Tensor
     labels: torch.Tensor
     spans: torch.Tensor
+    declined: torch.Tensor
 
 
 def _row_tokens(row: RenderedExample) -> int:
@@ -121,12 +123,21 @@ def tensors(pack: Pack, device: torch.device | str = "cpu") -> PackTensors:
         list(range(len(pack.prefix))),
         [0] * len(pack.prefix),
     )
-    sources, labels, spans = [], [], []
+    sources: list[int] = []
+    labels: list[int] = []
+    spans: list[int] = []
+    declined: list[bool] = []
     for number, row in enumerate(pack.rows, 1):
         first_source = len(ids) + len(row.prompt.body) - 1
         sources += range(first_source, first_source + len(row.answer))
         labels += row.answer
         spans += row.spans
+        declined += [False] * len(row.answer)
+        if row.declined is not None:
+            sources.append(first_source)
+            labels.append(row.declined)
+            spans.append(Span.DECISION)
+            declined.append(True)
         tokens = (*row.prompt.body, *row.answer[:-1])
         ids += tokens
         positions += range(len(pack.prefix), len(pack.prefix) + len(tokens))
@@ -140,10 +151,13 @@ def tensors(pack: Pack, device: torch.device | str = "cpu") -> PackTensors:
         mask=(visible & (index[None, :] <= index[:, None]))[None, None],
         sources=torch.tensor(sources, device=device),
         labels=torch.tensor(labels, device=device),
-        spans=torch.tensor([int(span) for span in spans], device=device),
+        spans=torch.tensor(spans, device=device),
+        declined=torch.tensor(declined, device=device),
     )
 
 
 def weight_of(packs: Sequence[Pack], weights: dict[Span, float]) -> float:
     """The sum of the label weights in `packs`: what a step's loss is divided by."""
-    return sum(weights[span] for pack in packs for row in pack.rows for span in row.spans)
+    rows = [row for pack in packs for row in pack.rows]
+    declined = sum(row.declined is not None for row in rows)
+    return weights[Span.DECISION] * declined + sum(weights[s] for row in rows for s in row.spans)

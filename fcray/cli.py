@@ -1,0 +1,400 @@
+"""The command line: parses, calls, prints.
+
+Exit codes: 0 done; 1 a failure, or nothing was promoted; 2 the user's mistake, said in one sentence
+with field, file and line; 130 stopped by Ctrl-C. Every command has `--json`. Heavy imports wait
+until a command needs them, so `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fcray import __version__, settings
+from fcray.errors import FcrayError, UserError
+
+app = typer.Typer(
+    name="fcray",
+    help="Sweep LoRA adapters for function calling on Ray, and serve the best one in 4 bit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Build and look at training data.", no_args_is_help=True)
+registry_app = typer.Typer(help="The adapters that were promoted.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(registry_app, name="registry")
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="a sweep spec (sweeps/*.yaml)")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+Force = Annotated[bool, typer.Option("--force", help="go on in a run that had another spec")]
+RegistryFolder = Annotated[Path, typer.Option("--registry", help="folder of the registry")]
+
+QUICKSTART = Path(__file__).parent.parent / "sweeps" / "quickstart.yaml"
+DEMO_STORAGE = Path("runs")
+
+
+def main() -> None:
+    """Run the command line; turns errors into one sentence and an exit code."""
+    _quiet_libraries()
+    try:
+        app()
+    except FcrayError as error:
+        print(f"fcray: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("fcray: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _quiet_libraries() -> None:
+    """Keep the libraries' own progress bars and advice off the terminal; errors stay."""
+    settings.set_defaults(
+        {
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "TRANSFORMERS_VERBOSITY": "error",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+    )
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fcray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    spec: Annotated[Path, typer.Option("--spec", help="the sweep spec to run")] = QUICKSTART,
+    storage: Annotated[Path, typer.Option("--storage", help="where runs/ lies")] = DEMO_STORAGE,
+    port: Annotated[int | None, typer.Option("--port", help="where to serve")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The whole job on this machine: data, sweep, promotion, a served adapter, a few calls."""
+    from fcray.console import Progress, show_run
+    from fcray.demo import next_steps, run_demo
+    from fcray.spec import SweepSpec
+
+    read = SweepSpec.read(spec)
+    registry = storage / "demo" / "registry"
+    serving = read.serving.model_copy(update={"port": port} if port else {})
+    made = read.with_changes(
+        name="demo",
+        storage=str(storage),
+        promotion=read.promotion.model_copy(update={"registry": str(registry)}),
+        serving=serving,
+    )
+    record = run_demo(made, Progress(quiet=as_json), force=force)
+    if as_json:
+        print(record.to_json())
+    else:
+        show_run(record)
+        print(next_steps(made, record))
+    if record.promoted is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sweep(
+    spec: SpecPath,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with a run; an error when there is none")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a sweep, or go on with it where it stopped, and hold its best trial against the gate."""
+    from fcray.console import Progress, show_run
+    from fcray.job import Job
+    from fcray.spec import SweepSpec
+    from fcray.sweep.session import ray_session
+
+    read = SweepSpec.read(spec)
+    if resume and not (Path(read.storage) / read.name / "spec.yaml").is_file():
+        raise read.error(f"there is no run of this name in {read.storage} to go on with", "name")
+    job = Job(read, Progress(quiet=as_json), force=force)
+    data = job.prepare()
+    with ray_session():
+        job.before(data)
+        trials = job.sweep(data)
+        job.promote(data, trials)
+    job.finish()
+    if as_json:
+        print(job.record.to_json())
+    else:
+        show_run(job.record)
+    if job.record.promoted is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    spec: SpecPath,
+    adapter: Annotated[
+        str | None, typer.Option(help="a folder or a version; without it, the base model")
+    ] = None,
+    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    as_json: Json = False,
+) -> None:
+    """Score an adapter, or the base model, on a split of the spec's data, as it would be served."""
+    from fcray.console import show_scores
+    from fcray.dataset.build import build
+    from fcray.evaluation.pool import EvaluationPool, read_adapter
+    from fcray.job import as_served
+    from fcray.metrics import score
+    from fcray.spec import SweepSpec
+    from fcray.sweep.session import ray_session
+
+    if split not in ("validation", "test"):
+        raise UserError(f"there is no split {split!r}; take validation or test", field="--split")
+    read = SweepSpec.read(spec)
+    folder = _adapter_folder(adapter, Path(read.promotion.registry)) if adapter else None
+    examples = getattr(build(read.data), split)
+    with ray_session():
+        pool = EvaluationPool(as_served(read), {split: examples})
+        pool.wait_ready()
+        outcomes = pool.evaluate(read_adapter(folder) if folder else None, split)
+        pool.close()
+    scores = score(outcomes)
+    if as_json:
+        _print_json(scores.to_dict())
+    else:
+        show_scores(f"{adapter or read.model.base} on {len(examples)} {split} requests", scores)
+
+
+def _adapter_folder(adapter: str, registry: Path) -> Path:
+    """The folder of an adapter given as a folder or as a version of the registry."""
+    from fcray.registry import Registry
+
+    if (Path(adapter) / "adapter_model.safetensors").is_file():
+        return Path(adapter)
+    return Registry(registry).path(adapter)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's folder, such as runs/demo")],
+    as_json: Json = False,
+) -> None:
+    """Show a run again, and write its HTML report anew."""
+    from fcray.console import show_run
+    from fcray.tracking.record import RunRecord
+    from fcray.tracking.report import write_report
+
+    record = RunRecord.read(run / "summary.json")
+    write_report(run / "report.html", record)
+    if as_json:
+        print(record.to_json())
+    else:
+        show_run(record)
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str, typer.Argument(help="a version of the registry, or champion")
+    ] = "champion",
+    registry: RegistryFolder = Path("registry"),
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    as_json: Json = False,
+) -> None:
+    """Serve an adapter in 4 bit behind OpenAI's chat API, until Ctrl-C."""
+    import secrets
+    import signal
+
+    from fcray.registry import Registry
+    from fcray.serving import app as serving
+    from fcray.serving.ingress import hash_key
+    from fcray.spec import ModelSpec, ServingSpec
+    from fcray.sweep.session import ray_session
+
+    store = Registry(registry)
+    manifest = store.manifest(model)
+    key = settings.api_key() or secrets.token_urlsafe(24)
+    config = serving.ServeConfig(
+        model=ModelSpec.model_validate(manifest.spec["model"]),
+        adapters={manifest.version: str(store.path(manifest.version))},
+        aliases={"champion": manifest.version},
+        serving=ServingSpec(host=host, port=port),
+        api_key_sha256=hash_key(key),
+    )
+    with ray_session():
+        endpoint = serving.deploy(config)
+        try:
+            if as_json:
+                _print_json({"base_url": endpoint.base_url, "models": list(endpoint.models)})
+            else:
+                print(f"serving {manifest.version} at {endpoint.base_url}")
+                print(f"models: {', '.join(endpoint.models)}")
+            if not settings.api_key():
+                print(f"key: export FCRAY_API_KEY={key}", file=sys.stderr)
+            sys.stdout.flush()
+            signal.pause()
+        finally:
+            serving.shutdown()
+
+
+@app.command()
+def call(
+    request: Annotated[str, typer.Argument(help="what to ask, in Chinese or English")],
+    spec: Annotated[Path, typer.Option(help="the spec whose tools are offered")] = QUICKSTART,
+    url: Annotated[str, typer.Option(help="the endpoint")] = "http://127.0.0.1:8000/v1",
+    model: Annotated[str, typer.Option(help="a served model")] = "champion",
+    as_json: Json = False,
+) -> None:
+    """Ask a served adapter, and print the call that it makes."""
+    import openai
+
+    from fcray.dataset.catalog import load_catalogs
+    from fcray.spec import SweepSpec
+
+    read = SweepSpec.read(spec)
+    tools: Any = [t.to_openai() for t in load_catalogs(read.data.catalogs, read.data.tools).tools]
+    client = openai.OpenAI(base_url=url, api_key=settings.api_key() or "none", timeout=120)
+    try:
+        answer = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": request}], tools=tools
+        )
+    except openai.APIConnectionError:
+        raise UserError(f"nothing answers at {url}; start it with `fcray serve`") from None
+    except openai.AuthenticationError:
+        raise UserError("the key is not right; set FCRAY_API_KEY to the endpoint's") from None
+    except openai.APIStatusError as error:
+        raise UserError(f"the endpoint refused: {error.message}") from None
+    message = answer.choices[0].message
+    if as_json:
+        _print_json(message.model_dump(exclude_none=True))
+        return
+    for made in message.tool_calls or ():
+        if made.type == "function":
+            print(f"{made.function.name} {made.function.arguments}")
+    if message.content:
+        print(message.content)
+
+
+@data_app.command("build")
+def data_build(
+    spec: SpecPath,
+    out: Annotated[Path, typer.Option("--out", help="folder to write")],
+    as_json: Json = False,
+) -> None:
+    """Build, verify and write the examples of a spec as JSON lines."""
+    from fcray.dataset.build import build, write
+    from fcray.spec import SweepSpec
+
+    built = build(SweepSpec.read(spec).data)
+    write(built, out)
+    _show_data(built, str(out), as_json)
+
+
+@data_app.command("stats")
+def data_stats(spec: SpecPath, as_json: Json = False) -> None:
+    """How many examples a spec gives, by split, language and kind; writes nothing."""
+    from fcray.dataset.build import build
+    from fcray.spec import SweepSpec
+
+    _show_data(build(SweepSpec.read(spec).data), None, as_json)
+
+
+def _show_data(built: Any, out: str | None, as_json: bool) -> None:
+    from collections import Counter
+
+    from rich.console import Console
+
+    from fcray.console import table
+
+    splits = {name: getattr(built, name) for name in ("train", "validation", "test")}
+    counts = {
+        name: Counter((e.origin.language, e.origin.kind) for e in rows)
+        for name, rows in splits.items()
+    }
+    if as_json:
+        plain = {
+            name: {f"{language}/{kind}": n for (language, kind), n in sorted(found.items())}
+            for name, found in counts.items()
+        }
+        _print_json({"sha256": built.sha256, "out": out, "splits": plain})
+        return
+    columns = sorted({key for found in counts.values() for key in found})
+    head = ["split", "examples>", *(f"{language} {kind}>" for language, kind in columns)]
+    rows = [
+        [name, str(len(splits[name])), *(str(found[key]) for key in columns)]
+        for name, found in counts.items()
+    ]
+    Console(highlight=False).print(table(f"{len(built.catalog)} tools", head, rows))
+    print(f"sha256 {built.sha256}" + (f", written to {out}" if out else ""))
+
+
+@registry_app.command("list")
+def registry_list(registry: RegistryFolder = Path("registry"), as_json: Json = False) -> None:
+    """The versions, with their scores as served."""
+    from rich.console import Console
+
+    from fcray.console import table
+    from fcray.registry import Registry
+    from fcray.tracking.wording import percent
+
+    store = Registry(registry)
+    aliases = {version: alias for alias, version in store.aliases().items()}
+    manifests = [store.manifest(version) for version in store.versions()]
+    if as_json:
+        _print_json([{"version": m.version, "metrics": m.metrics} for m in manifests])
+        return
+    rows = [
+        (
+            m.version,
+            aliases.get(m.version, ""),
+            m.base,
+            percent(m.metrics["intent_accuracy"]),
+            percent(m.metrics["argument_f1"]),
+            m.created,
+        )
+        for m in manifests
+    ]
+    columns = ("version", "alias", "base", "intent>", "arg. F1>", "created")
+    Console(highlight=False).print(table(f"Registry {registry}", columns, rows))
+
+
+@registry_app.command("verify")
+def registry_verify(
+    version: Annotated[str, typer.Argument(help="a version or an alias")] = "champion",
+    registry: RegistryFolder = Path("registry"),
+    as_json: Json = False,
+) -> None:
+    """Check every file of a version against its hash."""
+    from fcray.registry import Registry
+
+    folder = Registry(registry).path(version)
+    if as_json:
+        _print_json({"version": folder.name, "path": str(folder), "whole": True})
+    else:
+        print(f"{folder.name}: every file is what was stored")
+
+
+if __name__ == "__main__":
+    main()
