@@ -8,6 +8,7 @@ until a command needs them, so `--help` is quick.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -43,14 +44,20 @@ DEMO_STORAGE = Path("runs")
 def main() -> None:
     """Run the command line; turns errors into one sentence and an exit code."""
     _quiet_libraries()
+    command = typer.main.get_command(app)
     try:
-        app()
+        sys.exit(command.main(prog_name="fcray", standalone_mode=False))
     except FcrayError as error:
         print(f"fcray: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the first is made the second on its way
         print("fcray: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "show"):  # a usage error shows itself
+            raise
+        error.show()
+        sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -63,8 +70,10 @@ def _quiet_libraries() -> None:
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "TRANSFORMERS_VERBOSITY": "error",
             "TOKENIZERS_PARALLELISM": "false",
+            "TQDM_DISABLE": "1",
         }
     )
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _print_json(value: Any) -> None:
@@ -95,11 +104,13 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """The whole job on this machine: data, sweep, promotion, a served adapter, a few calls."""
-    from fcray.console import Progress, show_run
-    from fcray.demo import next_steps, run_demo
     from fcray.spec import SweepSpec
 
     read = SweepSpec.read(spec)
+
+    from fcray.console import Progress, show_run
+    from fcray.demo import next_steps, run_demo
+
     registry = storage / "demo" / "registry"
     serving = read.serving.model_copy(update={"port": port} if port else {})
     made = read.with_changes(
@@ -128,17 +139,20 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run a sweep, or go on with it where it stopped, and hold its best trial against the gate."""
-    from fcray.console import Progress, show_run
-    from fcray.job import Job
     from fcray.spec import SweepSpec
-    from fcray.sweep.session import ray_session
 
     read = SweepSpec.read(spec)
+
+    from fcray.console import Progress, show_run
+    from fcray.job import Job
+    from fcray.sweep.session import ray_session
+
     if resume and not (Path(read.storage) / read.name / "spec.yaml").is_file():
         raise read.error(f"there is no run of this name in {read.storage} to go on with", "name")
     job = Job(read, Progress(quiet=as_json), force=force)
     data = job.prepare()
     with ray_session():
+        job.check_room()
         job.before(data)
         trials = job.sweep(data)
         job.promote(data, trials)

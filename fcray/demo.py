@@ -39,6 +39,7 @@ def run_demo(spec: SweepSpec, progress: Progress, *, force: bool = False) -> Run
     job = Job(spec, progress, force=force)
     data = job.prepare()
     with ray_session():
+        job.check_room()
         job.before(data)
         trials = job.sweep(data)
         _, manifest = job.promote(data, trials)

@@ -122,6 +122,15 @@ class Job:
             sweep.save_outcomes(path, outcomes)
         return score(outcomes), outcomes
 
+    def check_room(self) -> None:
+        """Refuse at once what the current Ray can never start.
+
+        Raises
+        ------
+        UserError: A trial or an evaluation actor asks for more than any node has.
+        """
+        sweep.trial_slots(self.spec, self.spec.budget.trials)
+
     def before(self, data: Dataset) -> None:
         """Score the base model without an adapter."""
         with self.phase("before"):

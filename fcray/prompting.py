@@ -155,7 +155,18 @@ def signature(tool: Tool) -> str:
 
 _MAX_DEPTH = 6
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
-_TYPES = {"string", "integer", "number", "boolean", "array", "object", "any", "null", "true", "false"}
+_TYPES = {
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "array",
+    "object",
+    "any",
+    "null",
+    "true",
+    "false",
+}
 _SHORT = 20
 
 

@@ -185,7 +185,11 @@ class BudgetSpec(_Spec):
     """When the sweep ends."""
 
     trials: int = Field(4, ge=1)
-    minutes: float | None = Field(None, gt=0, description="no new trial starts after this")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="no new trial starts after this, and once one is whole the others stop",
+    )
 
 
 class SchedulerSpec(_Spec):

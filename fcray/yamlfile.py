@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -95,8 +95,15 @@ class YamlFile:
             raise self._first_problem(error, model) from None
 
     def _first_problem(self, error: ValidationError, model: type[BaseModel]) -> UserError:
-        first = error.errors(include_url=False)[0]
-        location = tuple(part for part in first["loc"] if self._is_path(part, first["loc"]))
+        problems = error.errors(include_url=False)
+        field = problems[0]["loc"][:2]
+        # Of a union's complaints, the deepest is about the variant that was meant.
+        first = max(
+            (p for p in problems if p["loc"][:2] == field), key=lambda p: len(self._path(p["loc"]))
+        )
+        location = self._path(first["loc"])
+        if first["type"] == "missing":
+            location = (*location, first["loc"][-1])
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown field"
@@ -110,9 +117,13 @@ class YamlFile:
             message = "this field is required"
         return self.error(message[0].lower() + message[1:], location)
 
-    def _is_path(self, part: str | int, loc: tuple[str | int, ...]) -> bool:
-        """Whether `part` of a pydantic location is a key of the document, not a union's tag."""
-        return isinstance(part, int) or part == loc[-1] or any(part in key for key in self._lines)
+    def _path(self, loc: Location) -> Location:
+        """A pydantic location as a place in this document: without the names of a union's variants."""
+        path: Location = ()
+        for part in loc:
+            if (*path, part) in self._lines:
+                path = (*path, part)
+        return path
 
 
 def dotted(location: Location) -> str:
@@ -144,15 +155,18 @@ def _collect_lines(
 
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
-    """The field names of the model that sits at `location` inside `model`, if it is one."""
-    current: type[BaseModel] | None = model
+    """The field names of the models that may sit at `location` inside `model`."""
+    current = [model]
     for part in location:
-        if current is None or isinstance(part, int) or part not in current.model_fields:
-            return []
-        annotation = current.model_fields[str(part)].annotation
-        current = (
-            annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
-            else None
-        )
-    return list(current.model_fields) if current else []
+        if isinstance(part, int):  # a list's items are of the type that its field names
+            continue
+        fields = [one.model_fields[part] for one in current if part in one.model_fields]
+        current = [found for field in fields for found in _models_in(field.annotation)]
+    return [name for one in current for name in one.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a type names, directly or in a union, a list or a tuple."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]

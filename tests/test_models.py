@@ -8,7 +8,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -135,14 +136,20 @@ print(models.resolve(ModelSpec())[0].name, flush=True)
 """
 
 
-def converting() -> subprocess.Popen[str]:
+@contextmanager
+def converting() -> Iterator[subprocess.Popen[str]]:
     """A process that converts, and pauses half-way until it is sent a line."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", CONVERTING],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def heard(process: subprocess.Popen[str]) -> str:
@@ -166,13 +173,14 @@ def test_a_conversion_that_is_killed_is_done_again(
 
 
 def test_processes_at_once_convert_once(cache: Path) -> None:
-    with converting() as first, converting() as second:
+    with converting() as first:
         assert [heard(first), heard(first)] == ["ready", "converting"]
-        assert heard(second) == "ready"
-        with pytest.raises(filelock.Timeout):
-            filelock.FileLock(cache / f"{TARGET}.lock").acquire(blocking=False)
-        assert not (cache / TARGET).exists()
-        said = [process.communicate("\n")[0].split() for process in (first, second)]
+        with converting() as second:
+            assert heard(second) == "ready"
+            with pytest.raises(filelock.Timeout):
+                filelock.FileLock(cache / f"{TARGET}.lock").acquire(blocking=False)
+            assert not (cache / TARGET).exists()
+            said = [process.communicate("\n")[0].split() for process in (first, second)]
     assert said == [["converted", TARGET], [TARGET]]
 
 

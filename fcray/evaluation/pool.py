@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,8 +84,9 @@ class _Evaluator:
         base = models.load(config.model, storage=config.storage)
         self._engine = Engine(base, batch=config.evaluation.batch)
 
-    def ready(self) -> bool:
-        return True
+    def pid(self) -> int:
+        """Its process; answering at all means that it is up."""
+        return os.getpid()
 
     def evaluate(
         self, adapter: AdapterFiles | None, examples: Sequence[Example]
@@ -117,7 +119,11 @@ class _Coordinator:
 
     async def ready(self) -> None:
         """Return when every actor has loaded its model."""
-        await asyncio.gather(*(actor.ready.remote() for actor in self._actors))
+        await self.pids()
+
+    async def pids(self) -> list[int]:
+        """The actors' processes."""
+        return list(await asyncio.gather(*(actor.pid.remote() for actor in self._actors)))
 
     async def evaluate(self, boxed_adapter: list[Any], split: str) -> PoolResult:
         """Score one adapter on a split.
@@ -162,10 +168,6 @@ class _Coordinator:
         evaluation = self._config.evaluation
         options = {"num_cpus": evaluation.cpus, "num_gpus": evaluation.gpus}
         return ray.remote(_Evaluator).options(**options).remote(self._config)
-
-    def actor_ids(self) -> list[str]:
-        """For tests that kill actors."""
-        return [actor._actor_id.hex() for actor in self._actors]
 
 
 class EvaluationPool:
@@ -213,9 +215,10 @@ class EvaluationPool:
             raise FcrayError(f"the evaluation failed: {result.failures[0]}")
         return result.outcomes
 
-    def actor_ids(self) -> list[str]:
-        ids: list[str] = ray.get(self._coordinator.actor_ids.remote())
-        return ids
+    def actor_pids(self) -> list[int]:
+        """The actors' processes."""
+        pids: list[int] = ray.get(self._coordinator.pids.remote())
+        return pids
 
     def close(self) -> None:
         """End the pool's processes."""

@@ -146,6 +146,24 @@ def _threads(spec: SweepSpec) -> int:
     return max(1, int(own))
 
 
+def trial_slots(spec: SweepSpec, trials: int) -> int:
+    """How many of `trials` run at a time on the current Ray.
+
+    Raises
+    ------
+    UserError: The cluster has no room for a trial, or for an evaluation actor.
+    """
+    for part in ("evaluation", "resources"):
+        asked = getattr(spec, part)
+        slots = check_room(
+            asked.cpus,
+            asked.gpus,
+            trials,
+            lambda name, message, part=part: spec.error(message, part, name),
+        )
+    return slots
+
+
 def run_trials(
     spec: SweepSpec,
     folder: RunFolder,
@@ -169,12 +187,7 @@ def run_trials(
     begun = trials_of(study)
     unfinished = spec.budget.trials - sum(t.status != "running" for t in begun)
     if unfinished > 0:
-        slots = check_room(
-            spec.resources.cpus,
-            spec.resources.gpus,
-            unfinished,
-            lambda name, message: spec.error(message, "resources", name),
-        )
+        slots = trial_slots(spec, unfinished)
         mailbox = Mailbox()
         context = TrialContext(spec, str(folder.path), ray.put(data.train), pool, mailbox)
         try:
@@ -206,7 +219,7 @@ def _tune(
         study, spec.search, total_steps=steps, budget=spec.budget.trials, deadline=deadline
     )
     scheduler = (
-        ResumableAsha(rungs, spec.scheduler.reduction, known)
+        ResumableAsha(rungs, spec.scheduler.reduction, known, deadline)
         if spec.scheduler.kind == "asha"
         else None
     )

@@ -7,6 +7,7 @@ the lower rungs is looked at again whenever it reports.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,10 @@ def rung_steps(total: int, scheduler: SchedulerSpec) -> list[int]:
     return [*dict.fromkeys(steps), total]
 
 
+def _is_past(deadline: float | None) -> bool:
+    return deadline is not None and time.time() > deadline
+
+
 class ResumableAsha(AsyncHyperBandScheduler):
     """ASHA on the steps of `rung_steps`.
 
@@ -40,11 +45,20 @@ class ResumableAsha(AsyncHyperBandScheduler):
     rungs: The steps of the rungs, ascending; the last is the whole run.
     reduction: One in this many goes on.
     known: (trial number, step, score) of earlier results, to begin with.
+    deadline: `time.time()` after which every trial stops, once there is a whole one.
     """
 
     def __init__(
-        self, rungs: list[int], reduction: float, known: Iterable[tuple[int, int, float]] = ()
+        self,
+        rungs: list[int],
+        reduction: float,
+        known: Iterable[tuple[int, int, float]] = (),
+        deadline: float | None = None,
     ) -> None:
+        known = list(known)
+        self._deadline = deadline
+        self._last = rungs[-1]
+        self._whole = any(step >= self._last for _, step, _ in known)
         super().__init__(
             time_attr=TIME,
             metric=METRIC,
@@ -70,6 +84,9 @@ class ResumableAsha(AsyncHyperBandScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if METRIC not in result:  # a letter about a failure
+            return TrialScheduler.STOP
+        self._whole = self._whole or result[TIME] >= self._last
+        if self._whole and result[TIME] < self._last and _is_past(self._deadline):
             return TrialScheduler.STOP
         decision: str = super().on_trial_result(tune_controller, trial, result)
         if decision == TrialScheduler.CONTINUE and self._fell_behind(trial.trial_id):

@@ -196,9 +196,9 @@ class StudySearch(Searcher):  # type: ignore[misc]
             trial.set_user_attr(_REASON, reason or "it ended without a result")
             self._study.tell(trial, state=TrialState.FAIL)
         elif known[-1].step < self._total_steps:
-            trial.set_user_attr(
-                _REASON, f"stopped at step {known[-1].step}: others were better there"
-            )
+            late = self._deadline is not None and time.time() > self._deadline
+            why = "the sweep's time was up" if late else "others were better there"
+            trial.set_user_attr(_REASON, f"stopped at step {known[-1].step}: {why}")
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, known[-1].score)

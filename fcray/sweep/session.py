@@ -83,27 +83,27 @@ def _signals() -> Iterator[None]:
 
 
 def check_room(cpus: float, gpus: float, slots: int, error: Any) -> int:
-    """How many trials fit the cluster at a time, at most `slots`.
+    """How many of one kind of process fit the cluster at a time, at most `slots`.
 
     Parameters
     ----------
-    cpus, gpus: What one trial occupies.
+    cpus, gpus: What one occupies.
     error: Makes the UserError from a field's name and a message.
 
     Raises
     ------
-    UserError: No node has room for even one trial.
+    UserError: No node has room for even one.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     most_cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
     most_gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
     if cpus > most_cpus:
-        raise error("cpus", f"a trial asks for {cpus:g} CPUs, the largest node has {most_cpus:g}")
+        raise error("cpus", f"{cpus:g} CPUs are asked for, the largest node has {most_cpus:g}")
     if gpus > most_gpus:
-        raise error("gpus", f"a trial asks for {gpus:g} GPUs, the largest node has {most_gpus:g}")
+        raise error("gpus", f"{gpus:g} GPUs are asked for, the largest node has {most_gpus:g}")
     fit = sum(
         min(
-            int(node.get("CPU", 0.0) / cpus),
+            int(node.get("CPU", 0.0) / cpus) if cpus else slots,
             int(node.get("GPU", 0.0) / gpus) if gpus else slots,
         )
         for node in nodes

@@ -31,7 +31,7 @@ def packed_loss(model: Any, pack: PackTensors, weights: dict[Span, float]) -> to
     weight = table[pack.spans]
     kept = weight > 0
     decoder, head = decoder_and_head(model)
-    hidden = decoder(
+    hidden: torch.Tensor = decoder(
         input_ids=pack.input_ids,
         position_ids=pack.position_ids,
         attention_mask=pack.mask,

@@ -1,0 +1,127 @@
+"""The study as the one record of a sweep: states, results, and taking up what was interrupted."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from fcray.spec import LoraConfig, SearchSpec
+from fcray.sweep.scheduler import METRIC, TIME
+from fcray.sweep.search import StudySearch, open_study, trials_of
+
+SEARCH = SearchSpec(first=(LoraConfig(rank=8),))
+
+
+def study_at(folder: Path) -> optuna.Study:
+    return open_study(folder / "study.journal", "s", seed=0, trials=4)
+
+
+def searcher(study: optuna.Study, budget: int = 4, **options: Any) -> StudySearch:
+    return StudySearch(study, SEARCH, total_steps=80, budget=budget, **options)
+
+
+def letter(step: int, score: float) -> dict[str, Any]:
+    return {
+        TIME: step,
+        METRIC: score,
+        "scores": json.dumps({"intent_accuracy": score, "argument_f1": score}),
+        "losses": json.dumps([[step, 3, 0.5]]),
+        "checkpoint_path": f"/checkpoints/{step}",
+    }
+
+
+def test_how_a_trial_ended_is_told_to_optuna(tmp_path: Path) -> None:
+    study = study_at(tmp_path)
+    search = searcher(study)
+    numbers = [search.suggest(f"t{i}")["number"] for i in range(4)]
+    assert numbers == [0, 1, 2, 3]
+    for step in (20, 80):
+        search.on_trial_result("t0", letter(step, 0.9))
+    search.on_trial_complete("t0", letter(80, 0.9))
+    search.on_trial_result("t1", letter(20, 0.2))
+    search.on_trial_complete("t1", letter(20, 0.2))
+    search.on_trial_complete("t2", {"failed": "DivergedError: the loss became nan"})
+    search.on_trial_complete("t3", None, error=True)
+    states = [trial.state for trial in study.trials]
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL]
+    found = trials_of(study)
+    assert [t.status for t in found] == ["completed", "stopped", "failed", "failed"]
+    assert [r.step for r in found[0].results] == [20, 80]
+    assert "others were better" in found[1].reason
+    assert "loss became nan" in found[2].reason
+
+
+def test_a_result_is_stored_once(tmp_path: Path) -> None:
+    study = study_at(tmp_path)
+    search = searcher(study)
+    search.suggest("t")
+    for _ in range(2):
+        search.on_trial_result("t", letter(20, 0.5))
+    search.on_trial_result("t", letter(10, 0.4))
+    assert [r.step for r in trials_of(study)[0].results] == [20]
+
+
+def test_nan_is_no_result(tmp_path: Path) -> None:
+    study = study_at(tmp_path)
+    search = searcher(study)
+    search.suggest("t")
+    search.on_trial_result("t", letter(20, float("nan")))
+    search.on_trial_complete("t", letter(20, float("nan")))
+    assert study.trials[0].state == TrialState.FAIL
+
+
+def test_an_interrupted_trial_is_taken_up_under_its_number(tmp_path: Path) -> None:
+    first = searcher(study_at(tmp_path))
+    config = first.suggest("a")
+    first.on_trial_result("a", letter(20, 0.5))
+    again = searcher(study_at(tmp_path))  # as after a kill: nothing was told
+    assert again.suggest("b") == config
+    again.on_trial_result("b", letter(20, 0.1))
+    again.on_trial_result("b", letter(80, 0.8))
+    again.on_trial_complete("b", letter(80, 0.8))
+    study = study_at(tmp_path)
+    found = trials_of(study)
+    assert [(r.step, r.score) for r in found[0].results] == [(20, 0.5), (80, 0.8)]
+    assert [t.state for t in study.trials if t.state == TrialState.RUNNING] == []
+
+
+def test_seed_points_are_enqueued_once(tmp_path: Path) -> None:
+    for _ in range(3):
+        searcher(study_at(tmp_path))
+    assert len(study_at(tmp_path).trials) == 2
+
+
+def test_the_budget_counts_all_runs(tmp_path: Path) -> None:
+    first = searcher(study_at(tmp_path), budget=2)
+    first.suggest("a")
+    first.on_trial_complete("a", {"failed": "x"})
+    again = searcher(study_at(tmp_path), budget=2)
+    assert again.suggest("b")["number"] == 1
+    assert again.suggest("c") == Searcher.FINISHED
+
+
+def test_no_trial_starts_after_the_deadline(tmp_path: Path) -> None:
+    search = searcher(study_at(tmp_path), deadline=time.time() - 1)
+    assert search.suggest("a") == Searcher.FINISHED
+
+
+def test_the_study_opens_by_optunas_own_means(tmp_path: Path) -> None:
+    search = searcher(study_at(tmp_path))
+    search.suggest("a")
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.journal"))
+    loaded = optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(backend))
+    assert LoraConfig.model_validate_json(loaded.trials[0].user_attrs["config"]).rank == 8
+
+
+@pytest.mark.parametrize("result", [None, {}])
+def test_an_unknown_trial_is_nobodys(tmp_path: Path, result: dict[str, Any] | None) -> None:
+    study = study_at(tmp_path)
+    searcher(study).on_trial_complete("ghost", result)
+    assert trials_of(study) == []

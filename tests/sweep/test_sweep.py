@@ -1,0 +1,205 @@
+"""A sweep on a real local Ray with a tiny random model: whole, failing, interrupted and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from fcray.errors import UserError
+from fcray.job import Job
+from fcray.registry import CHAMPION
+from fcray.spec import LoraConfig, ResourcesSpec, SearchSpec
+from fcray.sweep.run import open_folder
+from fcray.sweep.search import open_study, trials_of
+from fcray.sweep.session import ray_session
+from tests.sweep.conftest import tiny_spec
+
+pytestmark = pytest.mark.ray
+
+
+class Silent:
+    """A reporter that only remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+
+    def phase(self, name: str) -> None:
+        self.events.append(("phase", name))
+
+    def trial_started(self, number: int, config: dict[str, Any]) -> None:
+        self.events.append(("started", number))
+
+    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
+        self.events.append(("scored", number, step))
+
+    def trial_ended(self, number: int) -> None:
+        self.events.append(("ended", number))
+
+
+@pytest.mark.timeout(400)
+def test_a_sweep_from_data_to_registry(
+    ray_cluster: None, tiny_folder: Path, tmp_path: Path
+) -> None:
+    broken = LoraConfig(rank=8, target_modules=("no_such_module",))
+    first = (LoraConfig(rank=8, learning_rate=2e-3), broken)
+    spec = tiny_spec(tiny_folder, tmp_path, search=SearchSpec(first=first))
+    reporter = Silent()
+    job = Job(spec, reporter)
+    data = job.prepare()
+    job.before(data)
+    trials = job.sweep(data)
+    by_number = {trial.number: trial for trial in trials}
+    assert sorted(by_number) == [0, 1, 2]
+    assert by_number[2].status == "failed"
+    assert "no_such_module" in by_number[2].reason
+    assert by_number[0].status == "completed"
+    assert [r.step for r in by_number[0].results] == [2, 4, 8]
+    verdict, manifest = job.promote(data, trials)
+    assert verdict.promoted
+    assert manifest is not None
+    assert manifest.version == "function_call_v1"
+    assert job.registry.aliases() == {CHAMPION: "function_call_v1"}
+    job.finish()
+    summary = json.loads(job.folder.summary.read_text(encoding="utf-8"))
+    assert {t["status"] for t in summary["trials"]} >= {"completed", "failed"}
+    assert summary["promoted"]["version"] == "function_call_v1"
+    assert job.folder.report.stat().st_size > 100_000
+    assert [e for e in reporter.events if e[0] == "phase"][0] == ("phase", "data")
+
+    again = Job(spec, Silent())  # a finished job is not run again, nor promoted twice
+    same = again.sweep(again.prepare())
+    assert [t.results for t in same] == [t.results for t in trials]
+    assert again.promote(data, same)[1] == manifest
+
+
+def test_more_cpus_than_the_machine_has_are_refused(
+    ray_cluster: None, tiny_folder: Path, tmp_path: Path
+) -> None:
+    spec = tiny_spec(tiny_folder, tmp_path, resources=ResourcesSpec(cpus=10_000))
+    job = Job(spec, Silent())
+    data = job.prepare()
+    with pytest.raises(UserError, match=r"resources\.cpus: 1e\+04 CPUs are asked for"):
+        job.check_room()
+    assert data.train
+
+
+def test_a_changed_spec_does_not_go_on(tiny_folder: Path, tmp_path: Path) -> None:
+    spec = tiny_spec(tiny_folder, tmp_path)
+    open_folder(spec)
+    changed = spec.with_changes(training=spec.training.model_copy(update={"batch": 3}))
+    with pytest.raises(UserError, match=r"training\.batch"):
+        open_folder(changed)
+    open_folder(changed, force=True)
+    budget = spec.budget.model_copy(update={"trials": 9})
+    open_folder(changed.with_changes(budget=budget))  # more trials are no other run
+
+
+def test_a_folder_that_cannot_be_written_is_said(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="storage"):
+        open_folder(tiny_spec(tiny_folder, tmp_path / "file"))
+
+
+def descendants(marker: str) -> list[psutil.Process]:
+    """Every process that carries the marker in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("FCRAY_TEST_MARKER") == marker:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_for(condition: Any, seconds: float) -> None:
+    """Return when `condition()` holds; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come about in time"
+        time.sleep(0.1)
+
+
+@contextmanager
+def running(spec_file: Path, marker: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`fcray sweep` in a process of its own; nothing of it outlives the block."""
+    command = [sys.executable, "-m", "fcray.cli", "sweep", str(spec_file), "--json"]
+    environment = {**os.environ, "FCRAY_TEST_MARKER": marker}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        for left in descendants(marker):
+            left.kill()
+        process.wait()
+
+
+def write_spec(folder: Path, model: Path) -> Path:
+    spec = tiny_spec(model, folder / "runs")
+    values = spec.model_dump(mode="json")
+    values["budget"] = {"trials": 2}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def scored_steps(folder: Path) -> int:
+    journal = folder / "runs" / "tiny" / "study.journal"
+    if not journal.is_file():
+        return 0
+    return sum(len(t.results) for t in trials_of(open_study(journal, "tiny", 0, 2)))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+def test_an_ended_sweep_leaves_nothing_and_goes_on(
+    tiny_folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    spec_file = write_spec(tmp_path, tiny_folder)
+    with running(spec_file, f"{tmp_path}-first") as process:
+        wait_for(lambda: scored_steps(tmp_path) >= 1 or process.poll() is not None, 240)
+        assert process.poll() is None
+        process.send_signal(number)
+        process.wait(timeout=60)
+        # After a SIGKILL nobody can clean up but Ray itself: its processes notice and end.
+        wait_for(lambda: not descendants(f"{tmp_path}-first"), 90)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+    before = trials_of(open_study(tmp_path / "runs/tiny/study.journal", "tiny", 0, 2))
+    kept = {(t.number, r.step): r.checkpoint for t in before for r in t.results}
+    assert kept
+    with running(spec_file, f"{tmp_path}-second") as process:
+        process.wait(timeout=300)
+        assert process.returncode == 0, process.stderr and process.stderr.read().decode()
+        wait_for(lambda: not descendants(f"{tmp_path}-second"), 60)
+    trials = trials_of(open_study(tmp_path / "runs/tiny/study.journal", "tiny", 0, 2))
+    assert sorted(t.number for t in trials) == [0, 1]
+    assert all(t.status in ("completed", "stopped") for t in trials)
+    after = {(t.number, r.step): r.checkpoint for t in trials for r in t.results}
+    assert all(after[key] == checkpoint for key, checkpoint in kept.items())
+    steps = [r.step for r in trials[0].results]
+    assert steps == sorted(set(steps))
+
+
+def test_a_private_ray_ends_with_its_block() -> None:
+    import ray
+
+    if ray.is_initialized():
+        pytest.skip("this process has a Ray already")
+    with ray_session():
+        assert ray.is_initialized()
+    assert not ray.is_initialized()
