@@ -63,7 +63,7 @@ def test_a_file_that_is_not_the_published_one(
     (tmp_path / models.GGUF_NAME).write_bytes(content)
     install(monkeypatch, tmp_path)
     monkeypatch.setattr(models, "GGUF_BYTES", len(b"GGUF of the right size"))
-    with pytest.raises(UserError, match="is not the published file .*--force-reinstall"):
+    with pytest.raises(UserError, match=r"is not the published file .*--force-reinstall"):
         models.resolve(ModelSpec())
     assert not cache.exists()
 
@@ -112,7 +112,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("FCRAY_CACHE", str(tmp_path / "file"))
     quick_conversion(monkeypatch)
-    with pytest.raises(UserError, match="cannot be written .*set FCRAY_CACHE"):
+    with pytest.raises(UserError, match=r"cannot be written .*set FCRAY_CACHE"):
         models.resolve(ModelSpec())
 
 
@@ -269,7 +269,7 @@ def linears(model: nn.Module) -> dict[str, nn.Linear]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_rounded_is_what_packed_stores(dtype: torch.dtype, tiny_folder: Path) -> None:
     from bitsandbytes.functional import dequantize_4bit
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
     spec, cpu = ModelSpec(base=str(tiny_folder)), torch.device("cpu")
     rounded = models.load(spec, storage="rounded", device=cpu, dtype=dtype).model

@@ -14,8 +14,8 @@ from fcray.errors import UserError
 from fcray.prompting import (
     CALL_CLOSE,
     CALL_OPEN,
-    Renderer,
     RenderedExample,
+    Renderer,
     Span,
     answer_text,
     call_text,
@@ -345,11 +345,15 @@ def test_a_template_that_drops_the_system_turn_is_refused(renderer: Renderer) ->
 
 def test_signatures() -> None:
     assert signature(WEATHER) == (
-        'get_weather(city: string, days?: integer(1..7), unit?: "celsius"|"fahrenheit")'
-        " - Weather forecast for a city.\n  city: the city's name"
+        "get_weather(city: string (the city's name), days?: integer(1..7), "
+        "unit?: celsius|fahrenheit) - Weather forecast for a city."
     )
     assert signature(REMIND) == (
         "set_reminder(text: string, at: {hour: integer, minute?: integer}) - Remind the user."
+    )
+    long = {"type": "string", "description": "the name that is\non the door"}
+    assert signature(Tool(name="f", parameters={"properties": {"a": long}})) == (
+        "f(a?: string)\n  a: the name that is on the door"
     )
 
 
@@ -359,10 +363,16 @@ TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "nullable": ({"type": ["string", "null"]}, "string|null"),
     "union": ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string|null"),
     "constant": ({"const": "天"}, '"天"'),
+    "words": ({"enum": ["a", "b c", "string", "5", 5]}, 'a|"b c"|"string"|"5"|5'),
+    "short note": ({"type": "string", "description": "a  name"}, "string (a name)"),
+    "note for a format": (
+        {"type": "string", "format": "date", "description": "YYYY-MM-DD"},
+        "string (YYYY-MM-DD)",
+    ),
     "format": ({"type": "string", "format": "date"}, "string(date)"),
     "pattern": ({"type": "string", "pattern": "^a+$"}, "string(^a+$)"),
     "minimum": ({"type": "number", "minimum": 0}, "number(0..)"),
-    "reference": ({"$ref": "#/$defs/day"}, '"today"'),
+    "reference": ({"$ref": "#/$defs/day"}, "today"),
     "escaped reference": ({"$ref": "#/$defs/a~1b"}, "integer"),
     "reference to nothing": ({"$ref": "#/$defs/gone"}, "any"),
     "reference elsewhere": ({"$ref": "http://localhost/x"}, "any"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,7 @@ def test_aliases(registry: Registry, adapter: Path) -> None:
     registry.point("canary", "call_v2")
     registry.point(CHAMPION, "call_v2")
     registry.point("previous", "canary")
-    assert registry.aliases() == {c: "call_v2" for c in (CHAMPION, "canary", "previous")}
+    assert registry.aliases() == dict.fromkeys((CHAMPION, "canary", "previous"), "call_v2")
     assert registry.manifest(CHAMPION).version == "call_v2"
     assert registry.path(CHAMPION) == registry.folder / "call_v2"
 
@@ -227,15 +229,21 @@ for _ in range(5):
 """
 
 
-def adding(registry: Registry, adapter: Path, how: str) -> subprocess.Popen[str]:
+@contextmanager
+def adding(registry: Registry, adapter: Path, how: str) -> Iterator[subprocess.Popen[str]]:
     """A process that adds five versions once it is sent a line."""
     arguments = [str(registry.folder), str(adapter), json.dumps(FACTS), how]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", ADDING, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def heard(process: subprocess.Popen[str]) -> str:
@@ -243,16 +251,21 @@ def heard(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+def let_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
 def test_processes_that_add_at_once_share_no_number(registry: Registry, adapter: Path) -> None:
-    processes = [adding(registry, adapter, "add") for _ in range(2)]
-    assert [heard(process) for process in processes] == ["ready", "ready"]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate()
-        assert process.returncode == 0
+    with (
+        adding(registry, adapter, "add") as first,
+        adding(registry, adapter, "add") as second,
+    ):
+        assert [heard(first), heard(second)] == ["ready", "ready"]
+        let_go(first)
+        let_go(second)
+        assert [first.wait(), second.wait()] == [0, 0]
     assert registry.versions() == [f"call_v{number}" for number in range(1, 11)]
     for version in registry.versions():
         assert registry.path(version) == registry.folder / version
@@ -261,11 +274,8 @@ def test_processes_that_add_at_once_share_no_number(registry: Registry, adapter:
 def test_an_add_that_is_killed_leaves_no_version(registry: Registry, adapter: Path) -> None:
     with adding(registry, adapter, "stop") as process:
         assert heard(process) == "ready"
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+        let_go(process)
         assert heard(process) == "half way"
-        process.kill()
     assert registry.versions() == []
     assert registry.add("call", adapter, FACTS).version == "call_v1"
     assert registry.versions() == ["call_v1"]

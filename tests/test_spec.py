@@ -43,13 +43,21 @@ BAD = {
         r"search\.first\[0\]\.rnak: unknown field",
     ),
     "registry name": ("promotion: {name: Call-v}", 4, r"promotion\.name: .*pattern"),
+    "empty choice": (
+        "search:\n  rank: {choice: []}",
+        5,
+        r"search\.rank\.choice: .*at least 1 item",
+    ),
+    "misspelt choice": (
+        "search:\n  rank: {choise: [8]}",
+        5,
+        r"search\.rank\.choise: unknown field; did you mean 'choice'\?",
+    ),
+    "no number": ("search:\n  rank: eight", 5, r"search\.rank: .*valid integer"),
 }
 
 # The same, where the field is one of several kinds.
 BAD_DOMAINS = {
-    "empty choice": ("rank: {choice: []}", r"search\.rank\.choice: .*at least 1 item"),
-    "misspelt choice": ("rank: {choise: [8]}", r"search\.rank\.choise: unknown field"),
-    "no number": ("rank: eight", r"search\.rank: .*valid integer"),
     "reversed bounds": (
         "dropout: {uniform: [0.2, 0.1]}",
         r"search\.dropout: the lower bound 0\.2 must be below the upper bound 0\.1",

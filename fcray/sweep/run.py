@@ -251,6 +251,10 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its callbacks to restore a run; ours restores runs from the study instead."""
+        return {}
+
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         self._observer.trial_started(trial.config["number"], trial.config["config"])
 

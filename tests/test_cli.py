@@ -1,0 +1,123 @@
+"""The command line as a user meets it: exit codes, one sentence for a mistake, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+QUICKSTART = ROOT / "sweeps" / "quickstart.yaml"
+
+
+def fcray(
+    *arguments: str, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fcray.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def spec_with(folder: Path, old: str, new: str) -> Path:
+    text = QUICKSTART.read_text(encoding="utf-8").replace("../data", str(ROOT / "data"))
+    assert old in text
+    path = folder / "spec.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("budget:", "buget:", "spec.yaml:25: buget: unknown field; did you mean 'budget'?"),
+        ("batch: 4", "batch: four", "training.batch: input should be a valid integer"),
+        ("rank: {choice:", "rank: {choise:", "search.rank.choise: unknown field"),
+        ("name: quickstart", "nam: quickstart", "name: this field is required"),
+        ("name: quickstart", "name: [", "not valid YAML"),
+        ("/data/office", "/data/offfice", "there is no folder"),
+    ],
+)
+def test_a_wrong_spec_is_one_sentence_with_its_place(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    done = fcray("sweep", str(spec_with(tmp_path, old, new)), cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "spec.yaml:" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["spec.yaml"]
+
+
+def test_a_missing_model_is_said_before_anything_starts(tmp_path: Path) -> None:
+    spec = spec_with(tmp_path, "smollm2-135m-instruct", "no-such-folder/../x y")
+    done = fcray("sweep", str(spec), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "model.base: there is no model" in done.stderr
+
+
+def test_a_catalog_with_an_invalid_schema_is_said(tmp_path: Path) -> None:
+    catalog = tmp_path / "tools"
+    catalog.mkdir()
+    office = (ROOT / "data" / "iot" / "tools.yaml").read_text(encoding="utf-8")
+    bad = office.replace("type: object", "type: objekt", 1)
+    assert bad != office
+    (catalog / "tools.yaml").write_text(bad, encoding="utf-8")
+    spec = spec_with(tmp_path, str(ROOT / "data" / "iot"), str(catalog))
+    done = fcray("data", "stats", str(spec), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "tools.yaml:" in done.stderr
+    assert "objekt" in done.stderr
+
+
+def test_a_port_in_use_is_said_before_the_demo_begins(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = fcray("demo", "--port", str(port), "--storage", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_names_every_command() -> None:
+    done = fcray("--help")
+    assert done.returncode == 0
+    for command in ("demo", "sweep", "evaluate", "report", "serve", "call", "data", "registry"):
+        assert f"  {command} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nope",), ("sweep",), ("sweep", "nope.yaml"), ("report", "nope"), ("registry", "verify"),
+     ("serve", "function_call_v9"), ("call", "hi", "--url", "http://127.0.0.1:9/v1"),
+     ("sweep", "--resume", str(QUICKSTART)), ("evaluate", str(QUICKSTART), "--split", "train")],
+)  # fmt: skip
+def test_a_users_mistake_exits_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = fcray(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_is_built_and_counted(tmp_path: Path) -> None:
+    spec = spec_with(tmp_path, "train: 1400", "train: 60")
+    counted = fcray("data", "stats", str(spec), "--json")
+    built = fcray("data", "build", str(spec), "--out", str(tmp_path / "out"), "--json")
+    assert counted.returncode == built.returncode == 0
+    first, second = json.loads(counted.stdout), json.loads(built.stdout)
+    assert first["sha256"] == second["sha256"]
+    assert sum(first["splits"]["train"].values()) == 60
+    assert len((tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()) == 60
