@@ -60,6 +60,12 @@ class Job:
     spec: What to do.
     reporter: Who is told.
     force: Go on in a folder that was begun with another spec.
+
+    Attributes
+    ----------
+    resumed: Whether an earlier run of this job was ended before its end; of a killed one's last phase
+        nobody knows how long it took.
+    finished: Whether an earlier run came to its end.
     """
 
     def __init__(self, spec: SweepSpec, reporter: Reporter, *, force: bool = False) -> None:
@@ -71,21 +77,24 @@ class Job:
 
     def _begin(self) -> RunRecord:
         if self.folder.summary.is_file():
-            return RunRecord.read(self.folder.summary)
+            found = RunRecord.read(self.folder.summary)
+            self.finished = bool(found.phases.get("report"))
+            self.resumed = not self.finished
+            return found
+        self.finished = self.resumed = False
         return RunRecord(name=self.spec.name, date=datetime.now(UTC), objective=self.spec.objective)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a phase; a resumed job adds to the time that it took before."""
+        """Time a phase. A resumed job adds to what it took before; a finished one keeps the longer."""
         self._reporter.phase(name)
         began = time.monotonic()
         try:
             yield
         finally:
-            spent = self.record.phases.get(name) or 0.0
-            self.record.phases = self.record.phases | {
-                name: round(spent + time.monotonic() - began, 2)
-            }
+            now, before = time.monotonic() - began, self.record.phases.get(name) or 0.0
+            spent = max(now, before) if self.finished else now + before
+            self.record.phases = self.record.phases | {name: round(spent, 2)}
             self.save()
 
     def save(self) -> None:

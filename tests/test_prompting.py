@@ -385,7 +385,8 @@ TYPES: dict[str, tuple[dict[str, Any], str]] = {
 def test_the_type_of_an_argument(case: str) -> None:
     schema, expected = TYPES[case]
     definitions = {"day": {"enum": ["today"]}, "a/b": {"type": "integer"}}
-    tool = Tool(name="f", parameters={"properties": {"a": schema}, "$defs": definitions})
+    parameters = {"properties": {"a": schema}, "$defs": definitions}
+    tool = Tool.model_construct(name="f", description="", parameters=parameters)
     assert signature(tool) == f"f(a?: {expected})"
 
 

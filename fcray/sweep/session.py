@@ -26,6 +26,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A trial is several small processes; Ray warns of more than four times the CPUs at once.
     "RAY_worker_maximum_startup_concurrency": "8",
+    # Ray makes its workers nice (15), so that any other program starves them; here they are the work.
+    "RAY_worker_niceness": "0",
     # A failed trial's last letter has no score.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
 }

@@ -401,7 +401,9 @@ def test_what_is_forced_is_read(engine: Engine) -> None:
             token = int(scores.masked_fill(~allowed, -torch.inf).argmax())
             matcher.consume(token)
             ids += [token, *matcher.forced()]
-    assert answer.text == engine.base.tokenizer.decode(ids[start:])
+    read = ids[start : start + answer.completion_tokens]
+    assert answer.text == engine.base.tokenizer.decode(read)
+    assert len(read) >= request.max_tokens
 
 
 def test_tools_that_cannot_be_enforced_are_said(engine: Engine) -> None:

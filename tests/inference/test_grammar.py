@@ -112,7 +112,7 @@ def test_every_gold_answer_is_taken(row: Any, compiler: GrammarCompiler, tokeniz
 
 
 @given(offered=schemas.tools, data=st.data())
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_fitting_call_is_taken(
     compiler: GrammarCompiler, tokenizer: Any, offered: list[Tool], data: st.DataObject
 ) -> None:
@@ -126,7 +126,7 @@ def test_any_fitting_call_is_taken(
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_number_is_taken(compiler: GrammarCompiler, tokenizer: Any, number: float) -> None:
     tool = Tool(name="f", parameters={"properties": {"a": {"type": "number"}}})
     text = call_text(ToolCall(name="f", arguments={"a": number}))
@@ -151,7 +151,7 @@ def walk(matcher: Matcher, tokenizer: Any, begin: str, seed: int, steps: int) ->
 
 
 @given(offered=schemas.tools, seed=st.integers(), parallel=st.booleans())
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_whatever_is_drawn_is_a_fitting_call(
     compiler: GrammarCompiler, tokenizer: Any, offered: list[Tool], seed: int, parallel: bool
 ) -> None:
@@ -185,7 +185,7 @@ def test_a_grammar_without_calls_needs_none(compiler: GrammarCompiler, tokenizer
     assert takes(compiler.matcher([], **NONE), ids_of(tokenizer, "Hello."))
 
 
-@pytest.mark.parametrize("schema", [{"not": {"type": "string"}}, {"$ref": "#/$defs/gone"}])
+@pytest.mark.parametrize("schema", [{"not": {"type": "string"}}, {"uniqueItems": True}])
 def test_what_cannot_be_enforced_is_said(schema: dict[str, Any], compiler: GrammarCompiler) -> None:
     tool = Tool(name="f", parameters={"properties": {"a": schema}})
     with pytest.raises(UserError, match="the tools' schemas cannot be enforced") as caught:

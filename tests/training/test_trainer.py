@@ -19,6 +19,7 @@ from fcray.prompting import Renderer
 from fcray.spec import LoraConfig, TrainingSpec
 from fcray.training import trainer
 from fcray.training.loss import packed_loss
+from fcray.training.packing import Pack, plan_steps, tensors
 from fcray.training.trainer import (
     Checkpoint,
     DivergedError,
@@ -117,6 +118,27 @@ def test_every_step_is_told(whole: tuple[TrainResult, Told]) -> None:
     assert rates.index(max(rates)) <= 3
     assert rates[3:] == sorted(rates[3:], reverse=True)
     assert all(math.isfinite(record.loss) for record in told.steps)
+
+
+def test_the_plan_is_followed(
+    load_tiny: LOAD, renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Pack] = []
+
+    def watched(pack: Pack, *arguments: Any) -> Any:
+        seen.append(pack)
+        return tensors(pack, *arguments)
+
+    monkeypatch.setattr("fcray.training.trainer.tensors", watched)
+    told = Told(tmp_path / "kept")
+    training = TRAINING.model_copy(update={"epochs": 2})
+    run(load_tiny(), tmp_path / "whole", told, steps=(4,), training=training)
+    rows, _ = render_rows(renderer, EXAMPLES, training.cutoff)
+    plan = plan_steps(rows, batch=2, epochs=2, token_budget=training.tokens, seed=training.seed)
+    assert seen == [pack for step in plan for pack in step]
+    seen.clear()
+    run(load_tiny(), tmp_path / "rest", training=training, resume_from=told.copy(4))
+    assert seen == [pack for step in plan[4:] for pack in step]
 
 
 def test_checkpoints_come_when_they_should(whole: tuple[TrainResult, Told]) -> None:
