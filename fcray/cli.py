@@ -150,9 +150,9 @@ def sweep(
     if resume and not (Path(read.storage) / read.name / "spec.yaml").is_file():
         raise read.error(f"there is no run of this name in {read.storage} to go on with", "name")
     job = Job(read, Progress(quiet=as_json), force=force)
-    data = job.prepare()
     with ray_session():
         job.check_room()
+        data = job.prepare()
         job.before(data)
         trials = job.sweep(data)
         job.promote(data, trials)

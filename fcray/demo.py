@@ -37,9 +37,9 @@ def run_demo(spec: SweepSpec, progress: Progress, *, force: bool = False) -> Run
 
     check_port(spec.serving.host, spec.serving.port)
     job = Job(spec, progress, force=force)
-    data = job.prepare()
     with ray_session():
         job.check_room()
+        data = job.prepare()
         job.before(data)
         trials = job.sweep(data)
         _, manifest = job.promote(data, trials)
@@ -136,7 +136,8 @@ def targets(record: RunRecord, *, resumed: bool = False) -> list[Condition]:
     return [
         *found,
         Condition(
-            name="minutes, at most" + (" (resumed: of the parts that were timed)" if resumed else ""),
+            name="minutes, at most"
+            + (" (resumed: of the parts that were timed)" if resumed else ""),
             value=time_taken,
             target=MINUTES,
             met=time_taken <= MINUTES,

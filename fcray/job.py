@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fcray import models
-from fcray.dataset.build import Dataset
+from fcray.dataset.build import Dataset, build
 from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
 from fcray.metrics import Outcome, Scores, judge, score
 from fcray.promotion import Verdict
@@ -70,7 +70,7 @@ class Job:
 
     def __init__(self, spec: SweepSpec, reporter: Reporter, *, force: bool = False) -> None:
         self.spec = spec
-        self.folder = sweep.open_folder(spec, force=force)
+        self.folder = sweep.find_folder(spec, force=force)
         self.registry = Registry(Path(spec.promotion.registry).expanduser().resolve())
         self._reporter = reporter
         self.record = self._begin()
@@ -95,7 +95,8 @@ class Job:
             now, before = time.monotonic() - began, self.record.phases.get(name) or 0.0
             spent = max(now, before) if self.finished else now + before
             self.record.phases = self.record.phases | {name: round(spent, 2)}
-            self.save()
+            if self.folder.spec.is_file():
+                self.save()
 
     def save(self) -> None:
         """Write summary and report."""
@@ -109,10 +110,15 @@ class Job:
         self.record.write(self.folder.summary)
 
     def prepare(self) -> Dataset:
-        """The base model in the cache and the examples in the folder."""
+        """The base model in the cache and the examples in the folder.
+
+        Nothing is written to the run's folder before both are known to be good.
+        """
         with self.phase("data"):
             models.resolve(self.spec.model)
-            return sweep.open_dataset(self.spec, self.folder)
+            built = build(self.spec.data)
+            sweep.make_folder(self.spec, self.folder)
+            return sweep.keep_dataset(self.spec, self.folder, built)
 
     def measure(
         self, data: Dataset, name: str, adapter: Path | None

@@ -152,6 +152,8 @@ def load(
         if storage == "rounded":
             round_to_nf4(model)
         model.to(device)
+    if storage == "packed":
+        _keep_layout(model)
     model.requires_grad_(False).eval()
     return BaseModel(spec.base, revision, model, tokenizer, storage)
 
@@ -174,6 +176,18 @@ def round_to_nf4(model: Any) -> None:
                 compress_statistics=False,
             )
             module.weight.data = dequantize_4bit(packed, state).to(weight.dtype)
+
+
+def _keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from packing 4-bit weights anew for CPUs with AVX512-BF16.
+
+    In 0.50 that layout does not survive a move of the module, and PEFT moves modules whenever it
+    attaches another adapter: the weights are then read wrongly, without an error. Without it the
+    numbers are those of `round_to_nf4` on every CPU.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def sha256_file(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import ray
 import yaml
 from ray import tune
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from fcray.dataset import build as dataset
 from fcray.errors import FcrayError, UserError
@@ -27,7 +28,7 @@ from fcray.sweep.scheduler import METRIC, TIME, ResumableAsha, rung_steps
 from fcray.sweep.search import StudySearch, StudyTrial, open_study, trials_of
 from fcray.sweep.session import check_room
 from fcray.sweep.trial import run_trial
-from fcray.sweep.worker import TrialContext
+from fcray.sweep.worker import PLACEMENT, TrialContext
 from fcray.tracking.files import write_atomically
 from fcray.training.trainer import total_steps
 
@@ -76,12 +77,12 @@ class RunFolder:
         return self.path / "report.html"
 
 
-def open_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
-    """The run's folder, made when absent; a run that is resumed must have the same spec.
+def find_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
+    """The run's folder, whether it is there or not; a run that is resumed must have the same spec.
 
     Raises
     ------
-    UserError: The folder cannot be written, or holds a run with another spec and `force` is not set.
+    UserError: The folder holds a run with another spec, and `force` is not set.
     """
     folder = RunFolder(Path(spec.storage).expanduser().resolve() / spec.name)
     wanted = spec.model_dump(mode="json")
@@ -94,13 +95,22 @@ def open_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
                 "give this one a new name, or use --force",
                 *different[0].split("."),
             )
+    return folder
+
+
+def make_folder(spec: SweepSpec, folder: RunFolder) -> None:
+    """Make the run's folder and put the spec there.
+
+    Raises
+    ------
+    UserError: The folder cannot be written.
+    """
+    text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
         write_atomically(folder.spec, text)
     except OSError as error:
         raise spec.error(f"{folder.path} cannot be written: {error.strerror}", "storage") from None
-    return folder
 
 
 _MAY_CHANGE = ("budget", "serving", "tracking", "promotion")
@@ -119,9 +129,13 @@ def _differences(held: Any, wanted: Any, at: str = "") -> list[str]:
     return [] if held == wanted else [at]
 
 
-def open_dataset(spec: SweepSpec, folder: RunFolder) -> dataset.Dataset:
-    """The run's examples: those in its folder, or built now and kept there."""
-    built = dataset.build(spec.data)
+def keep_dataset(spec: SweepSpec, folder: RunFolder, built: dataset.Dataset) -> dataset.Dataset:
+    """The run's examples: those in its folder, or `built`, which is then kept there.
+
+    Raises
+    ------
+    UserError: The folder holds others, and trials have run on them.
+    """
     if folder.data.is_dir():
         held = dataset.read(folder.data)
         if held.sha256 == built.sha256:
@@ -267,10 +281,25 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             )
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        _give_back(trial)
         self._observer.trial_ended(trial.config["number"])
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        _give_back(trial)
         self._observer.trial_ended(trial.config["number"])
+
+
+def _give_back(trial: Any) -> None:
+    """Free what an ended trial's worker occupied.
+
+    Tune kills a stopped trial's driver, and Ray Train's controller dies with it and removes nothing. Its
+    own cleaner asks the state API, which needs a dashboard and a token; without them the next trial
+    would wait for ever.
+    """
+    held = (trial.last_result or {}).get(PLACEMENT)
+    if held:
+        group = PlacementGroup(ray.PlacementGroupID(bytes.fromhex(held)))
+        remove_placement_group(group)  # one that is gone already is no error
 
 
 def best_trial(trials: list[StudyTrial]) -> StudyTrial:

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcray.evaluation.pool import EvaluationPool, read_adapter
+from fcray.metrics import score
 from fcray.spec import LoraConfig, SweepSpec
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.scheduler import METRIC, TIME, rung_steps
 from fcray.tools import Example
+from fcray.tracking.record import score_of
+from fcray.tracking.wandb_run import TrialTracker
 
 if TYPE_CHECKING:
-    from fcray.training.trainer import StepRecord
+    from fcray.training.trainer import Checkpoint, StepRecord
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,18 @@ def train_worker(config: dict[str, Any]) -> None:
         context.mailbox.put(config["number"], {"failed": reason})
 
 
+PLACEMENT = "placement_group"
+"""Key under which a letter names the placement group that its worker occupies."""
+
+
+def placement() -> str:
+    """The id, in hex, of the placement group that this process runs in; "" outside one."""
+    from ray.util.placement_group import get_current_placement_group
+
+    group = get_current_placement_group()
+    return group.id.hex() if group else ""
+
+
 KEPT_LOSSES = 50
 """How many of a checkpoint's step losses the study keeps; W&B has them all."""
 
@@ -67,16 +82,47 @@ def thinned(steps: Sequence[StepRecord]) -> list[tuple[int, int, float]]:
     return [(record.step, record.stage, record.loss) for record in kept]
 
 
+class _Reports:
+    """What becomes of a worker's steps and checkpoints: tracked, scored, reported."""
+
+    def __init__(self, context: TrialContext, tracker: TrialTracker) -> None:
+        self._context = context
+        self._tracker = tracker
+
+    def on_step(self, record: StepRecord) -> None:
+        values = {"loss": record.loss, "stage": record.stage, "learning_rate": record.learning_rate}
+        self._tracker.log(values, record.step)
+
+    def on_checkpoint(self, checkpoint: Checkpoint) -> None:
+        import ray.train
+
+        outcomes = self._context.pool.evaluate(read_adapter(checkpoint.folder), "validation")
+        found = score(outcomes, bootstrap=0)
+        scores = {
+            "intent_accuracy": found.intent_accuracy,
+            "argument_f1": found.argument_f1,
+            "frame_accuracy": found.frame_accuracy,
+        }
+        self._tracker.log(scores, checkpoint.step)
+        ray.train.report(
+            {
+                TIME: checkpoint.step,
+                METRIC: score_of(scores, self._context.spec.objective),
+                "scores": json.dumps(scores),
+                "losses": json.dumps(thinned(checkpoint.steps)),
+                PLACEMENT: placement(),
+            },
+            checkpoint=ray.train.Checkpoint.from_directory(str(checkpoint.folder)),
+        )
+
+
 def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     import ray
     import ray.train
     import torch
 
     from fcray import models
-    from fcray.metrics import score
-    from fcray.tracking.record import score_of
-    from fcray.tracking.wandb_run import TrialTracker
-    from fcray.training.trainer import Checkpoint, total_steps, train
+    from fcray.training.trainer import total_steps, train
 
     spec = context.spec
     torch.set_num_threads(spec.resources.threads or max(1, int(spec.resources.cpus)))
@@ -84,33 +130,7 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     tracker = TrialTracker.open(
         spec.tracking, spec.name, number, lora.model_dump(mode="json"), Path(context.folder)
     )
-
-    def on_step(record: StepRecord) -> None:
-        tracker.log(
-            {"loss": record.loss, "stage": record.stage, "learning_rate": record.learning_rate},
-            record.step,
-        )
-
-    def on_checkpoint(checkpoint: Checkpoint) -> None:
-        outcomes = context.pool.evaluate(read_adapter(checkpoint.folder), "validation")
-        found = score(outcomes, bootstrap=0)
-        scores = {
-            "intent_accuracy": found.intent_accuracy,
-            "argument_f1": found.argument_f1,
-            "frame_accuracy": found.frame_accuracy,
-        }
-        tracker.log(dict(scores), checkpoint.step)
-        ray.train.report(
-            {
-                TIME: checkpoint.step,
-                METRIC: score_of(scores, spec.objective),
-                "scores": json.dumps(scores),
-                "losses": json.dumps(thinned(checkpoint.steps)),
-            },
-            checkpoint=ray.train.Checkpoint.from_directory(str(checkpoint.folder)),
-        )
-
-    steps = total_steps(len(examples), spec.training)
+    reports = _Reports(context, tracker)
     start = ray.train.get_checkpoint()
     resuming = start.as_directory() if start else contextlib.nullcontext(None)
     failed = True
@@ -122,9 +142,11 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
                 lora,
                 spec.training,
                 folder=Path(scratch),
-                checkpoint_steps=rung_steps(steps, spec.scheduler),
-                on_checkpoint=on_checkpoint,
-                on_step=on_step,
+                checkpoint_steps=rung_steps(
+                    total_steps(len(examples), spec.training), spec.scheduler
+                ),
+                on_checkpoint=reports.on_checkpoint,
+                on_step=reports.on_step,
                 resume_from=Path(folder) if folder else None,
             )
         failed = False

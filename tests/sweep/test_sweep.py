@@ -16,12 +16,15 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from ray.tune.schedulers import TrialScheduler
 
 from fcray.errors import UserError
 from fcray.job import Job
 from fcray.registry import CHAMPION
-from fcray.spec import LoraConfig, ResourcesSpec, SearchSpec
-from fcray.sweep.run import open_folder
+from fcray.spec import BudgetSpec, LoraConfig, ResourcesSpec, SearchSpec
+from fcray.sweep import run
+from fcray.sweep.run import find_folder, make_folder
+from fcray.sweep.scheduler import ResumableAsha
 from fcray.sweep.search import open_study, trials_of
 from fcray.sweep.session import ray_session
 from tests.sweep.conftest import tiny_spec
@@ -84,32 +87,52 @@ def test_a_sweep_from_data_to_registry(
     assert again.promote(data, same)[1] == manifest
 
 
+class StopsFirst(ResumableAsha):
+    """Stops trial 0 at its first result, whatever it is."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision = super().on_trial_result(tune_controller, trial, result)
+        return TrialScheduler.STOP if trial.config["number"] == 0 else decision
+
+
+@pytest.mark.timeout(300)
+def test_a_stopped_trial_gives_its_cpus_back(
+    ray_cluster: None, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "ResumableAsha", StopsFirst)
+    everything = ResourcesSpec(cpus=os.cpu_count() or 1)
+    budget = BudgetSpec(trials=2)
+    job = Job(tiny_spec(tiny_folder, tmp_path, resources=everything, budget=budget), Silent())
+    trials = job.sweep(job.prepare())
+    assert [(t.number, t.status) for t in trials] == [(0, "stopped"), (1, "completed")]
+
+
 def test_more_cpus_than_the_machine_has_are_refused(
     ray_cluster: None, tiny_folder: Path, tmp_path: Path
 ) -> None:
     spec = tiny_spec(tiny_folder, tmp_path, resources=ResourcesSpec(cpus=10_000))
     job = Job(spec, Silent())
-    data = job.prepare()
     with pytest.raises(UserError, match=r"resources\.cpus: 10000 CPUs are asked for"):
         job.check_room()
-    assert data.train
+    assert not job.folder.path.exists()
 
 
 def test_a_changed_spec_does_not_go_on(tiny_folder: Path, tmp_path: Path) -> None:
     spec = tiny_spec(tiny_folder, tmp_path)
-    open_folder(spec)
+    make_folder(spec, find_folder(spec))
     changed = spec.with_changes(training=spec.training.model_copy(update={"batch": 3}))
     with pytest.raises(UserError, match=r"training\.batch"):
-        open_folder(changed)
-    open_folder(changed, force=True)
+        find_folder(changed)
+    make_folder(changed, find_folder(changed, force=True))
     budget = spec.budget.model_copy(update={"trials": 9})
-    open_folder(changed.with_changes(budget=budget))  # more trials are no other run
+    find_folder(changed.with_changes(budget=budget))  # more trials are no other run
 
 
 def test_a_folder_that_cannot_be_written_is_said(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="storage"):
-        open_folder(tiny_spec(tiny_folder, tmp_path / "file"))
+        spec = tiny_spec(tiny_folder, tmp_path / "file")
+        make_folder(spec, find_folder(spec))
 
 
 def descendants(marker: str) -> list[psutil.Process]:
