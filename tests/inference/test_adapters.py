@@ -59,7 +59,8 @@ def test_a_name_that_comes_back_is_read_anew(
     assert texts(engine.generate(requests)) == two != one
 
 
-def test_an_unknown_adapter(engine: Engine) -> None:
+def test_an_unknown_adapter(lively: BaseModel) -> None:
+    engine = Engine(lively)
     with pytest.raises(UserError, match="no adapter 'nobody' is loaded"):
         engine.generate([replace(RAGGED[0], adapter="nobody")])
 

@@ -79,7 +79,7 @@ def test_a_sweep_from_data_to_registry(
     assert {t["status"] for t in summary["trials"]} >= {"completed", "failed"}
     assert summary["promoted"]["version"] == "function_call_v1"
     assert job.folder.report.stat().st_size > 100_000
-    assert [e for e in reporter.events if e[0] == "phase"][0] == ("phase", "data")
+    assert reporter.events[0] == ("phase", "data")
 
     again = Job(spec, Silent())  # a finished job is not run again, nor promoted twice
     same = again.sweep(again.prepare())
