@@ -71,6 +71,7 @@ def _quiet_libraries() -> None:
             "TRANSFORMERS_VERBOSITY": "error",
             "TOKENIZERS_PARALLELISM": "false",
             "TQDM_DISABLE": "1",
+            "WANDB_SILENT": "true",
         }
     )
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

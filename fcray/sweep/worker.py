@@ -56,7 +56,8 @@ def train_worker(config: dict[str, Any]) -> None:
         # It would fail again in the same way (no memory, NaN, a bug): Ray Train retries crashes only.
         logger.exception("trial %d failed", config["number"])
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        context.mailbox.put(config["number"], {"failed": reason})
+        letter = {"failed": reason, PLACEMENT: placement()}
+        context.mailbox.put(config["number"], letter)
 
 
 PLACEMENT = "placement_group"
