@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -47,20 +47,35 @@ def main() -> None:
     command = typer.main.get_command(app)
     try:
         sys.exit(command.main(prog_name="fcray", standalone_mode=False))
-    except FcrayError as error:
-        print(f"fcray: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):  # the first is made the second on its way
+    except BaseException as error:
+        _end(error)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """Say what ended the command, and exit."""
+    # Ctrl-C comes out as other errors when it strikes inside Ray or Tune, or while things are closed.
+    if isinstance(error, typer.Abort) or _interrupted(error):
         print("fcray: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
-        if not hasattr(error, "show"):  # a usage error shows itself
-            raise
-        error.show()
-        sys.exit(2)
-    except BrokenPipeError:
+    if isinstance(error, FcrayError):
+        print(f"fcray: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    if hasattr(error, "show"):  # a usage error shows itself
+        error.show()
+        sys.exit(2)
+    raise error
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C stands at the root of `error`."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _quiet_libraries() -> None:
