@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from fcray import models
 from fcray.models import BaseModel
 from fcray.prompting import Renderer
 from fcray.spec import ModelSpec
 from tests import adapters, tiny
+
+# A busy machine is no failure: time is bounded by pytest-timeout alone.
+settings.register_profile("fcray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fcray")
 
 
 @pytest.fixture(scope="session")
