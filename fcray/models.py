@@ -127,6 +127,7 @@ def load(
     ------
     UserError: The model is missing or is no causal language model with a chat template.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = device or default_device()
@@ -145,7 +146,7 @@ def load(
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{spec.base!r} does not load: {reason}", field="model.base") from error
     if storage != "packed":

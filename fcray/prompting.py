@@ -20,7 +20,7 @@ from enum import IntEnum
 from typing import Any
 
 from fcray.errors import UserError
-from fcray.tools import Example, Message, Tool, ToolCall, canonical_json
+from fcray.tools import Example, Message, Tool, ToolCall
 
 CALL_OPEN = "<tool_call>"
 CALL_CLOSE = "</tool_call>"
@@ -32,7 +32,6 @@ _INSTRUCTION = (
 )
 _NO_TOOLS = "You are a helpful assistant."
 _SENTINEL = "\uf8ff{}\uf8fe"  # private-use characters: no template touches them
-_CALL = re.compile(re.escape(CALL_OPEN) + r"\s*(.*?)\s*" + re.escape(CALL_CLOSE), re.DOTALL)
 
 
 class Span(IntEnum):
@@ -239,25 +238,45 @@ def _local(reference: str, root: dict[str, Any]) -> Any:
 
 def parse(text: str) -> Parsed:
     """Read a model's answer. Never raises: what cannot be read is said in `problem`."""
-    calls, problem = [], None
-    for match in _CALL.finditer(text):
-        call = _parse_call(match.group(1))
+    calls, problem, words, at = [], None, "", 0
+    while (start := text.find(CALL_OPEN, at)) >= 0:
+        words += text[at:start]
+        value, end, wrong = _read_json(text, start + len(CALL_OPEN))
+        close = text.find(CALL_CLOSE, end)
+        if close < 0:
+            problem, at = problem or "a call was begun and not ended", len(text)
+            break
+        at = close + len(CALL_CLOSE)
+        if not wrong and text[end:close].strip():
+            wrong = "a call is not JSON: more stands behind it"
+        call = wrong or _call(value)
         if isinstance(call, str):
             problem = problem or call
         else:
             calls.append(call)
-    rest = _CALL.sub("", text)
-    if CALL_OPEN in rest:
-        problem = problem or "a call was begun and not ended"
-        rest = rest[: rest.index(CALL_OPEN)]
-    return Parsed(tuple(calls), rest.strip(), problem)
+    return Parsed(tuple(calls), (words + text[at:]).strip(), problem)
 
 
-def _parse_call(body: str) -> ToolCall | str:
+def _read_json(text: str, at: int) -> tuple[Any, int, str]:
+    """The JSON value that begins at `at`, where it ends, and what is wrong with it, if anything.
+
+    Marks inside its strings are text, so they end no call.
+    """
+    at += len(text[at:]) - len(text[at:].lstrip())
     try:
-        value = json.loads(body)
+        return *_JSON.raw_decode(text, at), ""
     except (ValueError, RecursionError) as error:
-        return f"a call is not JSON: {error}"
+        return None, at, f"a call is not JSON: {error}"
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _call(value: Any) -> ToolCall | str:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return "a call names no function"
     arguments = value.get("arguments", {})
@@ -268,7 +287,8 @@ def _parse_call(body: str) -> ToolCall | str:
 
 def tools_key(tools: Sequence[Tool]) -> str:
     """A hash that is equal for equal tool lists."""
-    text = canonical_json([tool.model_dump() for tool in tools])
+    # The order of the properties counts: it is what is trained and what the grammar allows.
+    text = json.dumps([tool.model_dump() for tool in tools], ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -305,11 +325,13 @@ class Renderer:
         instructions = "\n".join(m.content or "" for m in messages if m.role == "system")
         turns = [("system", system_text(tools, instructions))]
         turns += [self._turn(m, tools) for m in messages if m.role != "system"]
+        if len(turns) == 1:
+            raise UserError("a conversation needs a turn beside its instructions", field="messages")
         pieces = self._layout(turns, True)
         body: list[int] = []
         for piece, (_, content) in zip(pieces[2:], [*turns[2:], ("", "")], strict=True):
             body += [*self._special(piece), *self._plain(content)]
-        first = self._plain(turns[1][1]) if len(turns) > 1 else ()
+        first = self._plain(turns[1][1])
         return Prompt(self._prefix(pieces, turns[0][1]), (*first, *body))
 
     def example(self, example: Example) -> RenderedExample:
@@ -318,7 +340,7 @@ class Renderer:
         encoded = self.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
         )
-        spans = [_span_at(start, marks) for start, _ in encoded["offset_mapping"]]
+        spans = [_span_of(start, end, marks) for start, end in encoded["offset_mapping"]]
         last = Span.ARGUMENTS if example.calls else Span.ANSWER
         return RenderedExample(
             self.prompt(example.messages, example.tools),
@@ -370,5 +392,8 @@ class Renderer:
         )
 
 
-def _span_at(start: int, marks: list[tuple[int, Span]]) -> Span:
-    return next(span for at, span in reversed(marks) if at <= start)
+def _span_of(start: int, end: int, marks: list[tuple[int, Span]]) -> Span:
+    """The most telling span that a token reaches into, for a token may begin before a name does."""
+    first = next(span for at, span in reversed(marks) if at <= start)
+    touched = {first, *(span for at, span in marks if start < at < end)}
+    return min(touched)

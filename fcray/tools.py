@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """OpenAI's rule for function names."""
@@ -46,6 +49,7 @@ class Tool(_Frozen):
         missing = [n for n in value.get("required", []) if n not in value.get("properties", {})]
         if missing:
             raise ValueError(f"required names {missing[0]!r}, which is not among the properties")
+        _check_references(value)
         return value
 
     @property
@@ -68,8 +72,47 @@ class Tool(_Frozen):
 
     def ordered(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """`arguments` in the schema's order: the order that is trained and that the grammar allows."""
-        known = {name: arguments[name] for name in self.properties if name in arguments}
-        return known | {k: v for k, v in arguments.items() if k not in known}
+        ordered: dict[str, Any] = _ordered(arguments, self.parameters)
+        return ordered
+
+
+def _check_references(schema: dict[str, Any]) -> None:
+    """Every `$ref` must lead somewhere inside the schema: nothing is fetched.
+
+    Raises
+    ------
+    ValueError: One does not.
+    """
+    resource = Resource.from_contents(schema, default_specification=DRAFT202012)
+    resolver = Registry().with_resource("", resource).resolver()
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            raise ValueError(f"$ref {reference!r} leads nowhere inside the schema") from None
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _references(one)
+
+
+def _ordered(value: Any, schema: Any) -> Any:
+    """`value` with the keys of its objects in the order of `schema`'s properties, at every depth."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, list):
+        return [_ordered(one, schema.get("items")) for one in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    known = {k: _ordered(value[k], properties[k]) for k in properties if k in value}
+    return known | {k: v for k, v in value.items() if k not in known}
 
 
 class ToolCall(_Frozen):

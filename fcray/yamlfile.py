@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from fcray.errors import UserError
 
@@ -60,10 +61,16 @@ class YamlFile:
                 f"not valid YAML: {error.problem}", file=path, line=mark.line + 1 if mark else None
             ) from None
         except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"not valid YAML: {error}", file=path) from None
+            reason = str(error).splitlines()[0]
+            raise UserError(f"not valid YAML: {reason}", file=path) from None
+        except RecursionError:
+            raise UserError("not valid YAML: nested too deeply", file=path) from None
         lines: dict[Location, int] = {}
-        if node is not None:
-            _collect_lines(node, (), node.start_mark.line + 1, lines, path)
+        try:
+            if node is not None:
+                _collect_lines(node, (), node.start_mark.line + 1, lines, path)
+        except RecursionError:
+            raise UserError("not valid YAML: an anchor holds itself", file=path) from None
         return cls(path, data, lines)
 
     def line(self, location: Location) -> int | None:
@@ -97,10 +104,7 @@ class YamlFile:
     def _first_problem(self, error: ValidationError, model: type[BaseModel]) -> UserError:
         problems = error.errors(include_url=False)
         field = problems[0]["loc"][:2]
-        # Of a union's complaints, the deepest is about the variant that was meant.
-        first = max(
-            (p for p in problems if p["loc"][:2] == field), key=lambda p: len(self._path(p["loc"]))
-        )
+        first = max((p for p in problems if p["loc"][:2] == field), key=self._meant)
         location = self._path(first["loc"])
         if first["type"] == "missing":
             location = (*location, first["loc"][-1])
@@ -116,6 +120,15 @@ class YamlFile:
         elif first["type"] == "missing":
             message = "this field is required"
         return self.error(message[0].lower() + message[1:], location)
+
+    def _meant(self, problem: ErrorDetails) -> tuple[bool, bool, int]:
+        """How surely a union's complaint is about the variant that was meant.
+
+        A broken rule of a variant, then a wrong value inside one, then the deepest.
+        """
+        depth = len(self._path(problem["loc"]))
+        fits = problem["type"] not in ("missing", "extra_forbidden")
+        return problem["type"] == "value_error", fits and depth > 2, depth
 
     def _path(self, loc: Location) -> Location:
         """A pydantic location as a place in this document: without the names of a union's variants."""

@@ -236,7 +236,6 @@ def test_a_folder_that_does_not_load(tiny_folder: Path, tmp_path: Path) -> None:
         models.load(ModelSpec(base=str(folder)), device=torch.device("cpu"))
 
 
-@pytest.mark.xfail(strict=True, reason="safetensors' own error is not caught")
 def test_torn_weights_do_not_load(tiny_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_folder, tmp_path / "copy")
     weights = folder / "model.safetensors"

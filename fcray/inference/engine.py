@@ -20,7 +20,7 @@ from fcray.errors import FcrayError, UserError
 from fcray.inference.cache import Batch, Prefix, PrefixCache, read_prefix
 from fcray.inference.grammar import GrammarCompiler, Matcher
 from fcray.models import BaseModel
-from fcray.prompting import Prompt, Renderer, parse
+from fcray.prompting import CALL_CLOSE, Prompt, Renderer, parse
 from fcray.tools import Message, Tool, ToolCall
 
 ToolChoice = str
@@ -127,6 +127,7 @@ class Engine:
         UserError: The folder holds no adapter, or one for another base.
         """
         import peft
+        from safetensors import SafetensorError
 
         if name in self._adapters:
             return
@@ -134,16 +135,26 @@ class Engine:
             raise UserError(f"{folder} holds no adapter_model.safetensors")
         try:
             if self._peft is None:
-                self._peft = peft.PeftModel.from_pretrained(
-                    self.base.model, str(folder), adapter_name=name, use_safetensors=True
-                )
-            else:
-                self._peft.load_adapter(str(folder), adapter_name=name, use_safetensors=True)
-        except (ValueError, RuntimeError, KeyError) as error:
-            reason = str(error).splitlines()[0]
+                config = peft.PeftConfig.from_pretrained(str(folder))
+                config.inference_mode = True
+                self._peft = peft.PeftModel(self.base.model, config, adapter_name=name)
+            loaded = self._peft.load_adapter(str(folder), adapter_name=name, use_safetensors=True)
+            if loaded.unexpected_keys:  # PEFT only warns
+                raise ValueError(f"there is no place for {loaded.unexpected_keys[0]}")
+        except (ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            self._remove(name)
+            reason = " ".join(str(error).splitlines()[:2])
             raise UserError(f"the adapter in {folder} does not fit the base: {reason}") from error
         self._peft.requires_grad_(False).eval()
         self._adapters.add(name)
+
+    def _remove(self, name: str) -> None:
+        """Take an adapter's layers out of the model, also those of one that failed half-way."""
+        if self._peft is not None and name in self._peft.peft_config:
+            self._peft.delete_adapter(name)
+        if self._peft is not None and not self._adapters:
+            self._peft.unload()
+            self._peft = None
 
     def unload_adapter(self, name: str) -> None:
         """Forget an adapter and what was computed with it."""
@@ -151,11 +162,7 @@ class Engine:
             return
         self._adapters.discard(name)
         self._prefixes.forget(lambda key: key[0] == name)
-        if self._adapters:
-            self._peft.delete_adapter(name)
-        else:
-            self._peft.unload()
-            self._peft = None
+        self._remove(name)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer all requests, in their order.
@@ -196,7 +203,7 @@ class Engine:
         generator = None
         if request.temperature > 0 and request.seed is not None:
             generator = torch.Generator(self.base.device).manual_seed(request.seed)
-        forced = matcher.forced() if matcher else []
+        forced = matcher.forced()[: request.max_tokens] if matcher else []
         return _Row(request, prompt, matcher, generator, [*prompt.body, *forced], list(forced))
 
     def _matcher(self, request: Request) -> Matcher | None:
@@ -252,11 +259,11 @@ class Engine:
             row.turn += row.matcher.forced()
         row.turn = [t for t in row.turn if t not in self.renderer.end]
         row.output += row.turn
-        if row.matcher is not None and (
-            row.matcher.done or (len(row.output) >= row.request.max_tokens and row.matcher.complete)
-        ):
+        left = row.request.max_tokens - len(row.output)
+        if row.matcher is not None and row.matcher.done and left >= 0:
             row.reason = "stop"
-        elif len(row.output) >= row.request.max_tokens:
+        elif left <= 0:
+            row.output = row.output[: row.request.max_tokens]
             row.reason = "length"
 
     def _completion(self, row: _Row, cached: int) -> Completion:
@@ -265,7 +272,8 @@ class Engine:
         text = self.base.tokenizer.decode(row.output, skip_special_tokens=True)
         parsed = parse(text)
         reason = row.reason
-        if reason == "stop" and parsed.calls:
+        whole = parsed.problem is None and text.endswith(CALL_CLOSE)
+        if parsed.calls and (reason == "stop" or (row.matcher is not None and whole)):
             reason = "tool_calls"
         return Completion(
             text=text,

@@ -22,10 +22,17 @@ def attach(base: BaseModel, config: LoraConfig) -> Any:
     import peft
 
     modules = config.target_modules
+    if not isinstance(modules, str):
+        there = {name.rsplit(".", 1)[-1] for name, _ in base.model.named_modules()}
+        absent = tuple(name for name in modules if name.rsplit(".", 1)[-1] not in there)
+        if absent or not modules:
+            raise UserError(
+                f"the base model has no modules named {absent!r}", field="target_modules"
+            )
     settings = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
-        lora_alpha=round(config.rank * config.alpha_multiple),
+        lora_alpha=max(1, round(config.rank * config.alpha_multiple)),
         lora_dropout=config.dropout,
         target_modules=modules if isinstance(modules, str) else list(modules),
     )

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from fcray.errors import FcrayError
+from fcray.errors import FcrayError, UserError
 from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer
 from fcray.spec import LoraConfig, TrainingSpec
@@ -114,6 +114,11 @@ def train(
     """
     set_seed(training.seed)
     rows, left_out = render_rows(Renderer(base.tokenizer), examples, training.cutoff)
+    if not rows:
+        raise UserError(
+            f"all {left_out} examples are longer than the cutoff of {training.cutoff} tokens",
+            field="training.cutoff",
+        )
     steps = plan_steps(
         rows,
         batch=training.batch,

@@ -290,7 +290,6 @@ def test_a_run_leaves_out_what_is_too_long(
     assert (result.left_out, result.steps) == (len(EXAMPLES) - kept, math.ceil(kept / 2))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="the plan says it, not in a user's words")
 def test_a_cutoff_that_leaves_nothing_is_the_users_mistake(load_tiny: LOAD, tmp_path: Path) -> None:
     training = TRAINING.model_copy(update={"cutoff": 16, "tokens": 16})
     with pytest.raises(UserError, match="cutoff"):
