@@ -75,11 +75,17 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def default_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on GPUs that have it, float32 elsewhere."""
+def default_dtype(spec: ModelSpec, device: torch.device) -> torch.dtype:
+    """The floats of the frozen base: in training, evaluation and serving alike.
+
+    `auto` is bfloat16 where the hardware multiplies it faster: GPUs that have it, CPUs with AMX.
+    """
+    if spec.precision != "auto":
+        return torch.bfloat16 if spec.precision == "bf16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float32
+    amx = torch.cpu.get_capabilities().get("amx_bf16", False)
+    return torch.bfloat16 if amx else torch.float32
 
 
 def default_storage(spec: ModelSpec, device: torch.device) -> Storage:
@@ -131,7 +137,7 @@ def load(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = device or default_device()
-    dtype = dtype or default_dtype(device)
+    dtype = dtype or default_dtype(spec, device)
     storage = storage or default_storage(spec, device)
     folder, revision = resolve(spec)
     options: dict[str, Any] = {

@@ -34,6 +34,9 @@ class ModelSpec(_Spec):
         "nf4",
         description="numerics of the frozen base; `nf4`: what is trained is what is served in 4 bit",
     )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="its floats; `auto`: bf16 where the hardware multiplies that faster"
+    )
 
 
 class DataSpec(_Spec):

@@ -257,7 +257,15 @@ def test_the_default_storage() -> None:
     assert models.default_storage(ModelSpec(), cpu) == "rounded"
     assert models.default_storage(ModelSpec(), gpu) == "packed"
     assert models.default_storage(ModelSpec(quantization="none"), gpu) == "plain"
-    assert models.default_dtype(cpu) == torch.float32
+
+
+def test_the_base_is_in_bfloat16_where_that_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for amx, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx})
+        assert models.default_dtype(ModelSpec(), cpu) == dtype
+        assert models.default_dtype(ModelSpec(precision="fp32"), cpu) == torch.float32
+        assert models.default_dtype(ModelSpec(precision="bf16"), cpu) == torch.bfloat16
 
 
 def linears(model: nn.Module) -> dict[str, nn.Linear]:

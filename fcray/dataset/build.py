@@ -104,9 +104,12 @@ def _dataset(tools: ToolCatalog, splits: dict[str, tuple[Example, ...]]) -> Data
 
 def _draw(spec: DataSpec, catalog: Catalog) -> dict[str, _Groups]:
     """Split → (cell, kind) → the candidates of that kind."""
+    # What has more arguments takes more rows to learn; scores count every tool alike.
+    alike = dict.fromkeys(catalog.tools.names, 1)
+    weights = {"train": {tool.name: 1 + len(tool.properties) for tool in catalog.tools}}
     counts = {
         split: plan(
-            catalog.tools.names,
+            weights.get(split, alike),
             getattr(spec, split),
             spec.irrelevant,
             random.Random(f"{spec.seed}/plan/{split}"),

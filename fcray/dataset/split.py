@@ -65,22 +65,40 @@ def hold_out(
 
 
 def plan(
-    tools: Sequence[str], total: int, irrelevant: float, rng: random.Random
+    tools: Mapping[str, int], total: int, irrelevant: float, rng: random.Random
 ) -> dict[Cell, int]:
-    """How many of `total` rows each cell gets: tools alike, languages half and half.
+    """How many of `total` rows each cell gets: tools by their weights, languages half and half.
 
-    Tools differ by one row at most, and so do the languages of all rows together.
+    A tool is off its share by less than one row, and the languages of all rows together differ by one
+    row at most.
+
+    Parameters
+    ----------
+    tools: Name → weight.
     """
     idle = round(total * irrelevant)
     order = list(tools)
     rng.shuffle(order)
-    pair: tuple[Language, Language] = ("zh", "en")
-    # Alternating the language down the list keeps both tools and languages level at any remainder.
-    cells = [Cell(tool, pair[(i + turn) % 2]) for turn in (0, 1) for i, tool in enumerate(order)]
-    counts = spread(cells, total - idle)
+    counts: dict[Cell, int] = {}
+    turn = 0
+    for tool, count in apportion({name: tools[name] for name in order}, total - idle).items():
+        # The odd rows go to the languages in turn, which keeps them level at any remainder.
+        more: tuple[Language, Language] = ("zh", "en") if turn % 2 == 0 else ("en", "zh")
+        counts[Cell(tool, more[0])] = count - count // 2
+        counts[Cell(tool, more[1])] = count // 2
+        turn += count % 2
     spoken_zh = sum(count for cell, count in counts.items() if cell.language == "zh")
     idle_zh = min(idle, max(0, (total + 1) // 2 - spoken_zh))
     return counts | {Cell("", "zh"): idle_zh, Cell("", "en"): idle - idle_zh}
+
+
+def apportion(weights: Mapping[CellT, int], total: int) -> dict[CellT, int]:
+    """`total` by weight in whole numbers: the largest remainders are rounded up, earlier ones first."""
+    whole = sum(weights.values())
+    shares = {key: divmod(total * weight, whole) for key, weight in weights.items()}
+    left = total - sum(share for share, _ in shares.values())
+    first = sorted(shares, key=lambda key: -shares[key][1])[:left]
+    return {key: share + (key in first) for key, (share, _) in shares.items()}
 
 
 def spread(cells: Sequence[CellT], total: int) -> dict[CellT, int]:

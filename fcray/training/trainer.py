@@ -131,7 +131,7 @@ def train(
     callback = _Watch(curriculum, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
     trainer = _PackedTrainer(
         model=model,
-        args=_arguments(folder, lora, training, len(steps), base.device),
+        args=_arguments(folder, lora, training, len(steps), base),
         train_dataset=_Steps(steps),
         data_collator=_only_item,
         callbacks=[callback],
@@ -230,7 +230,7 @@ class _Watch(TrainerCallback):
 
 
 def _arguments(
-    folder: Path, lora: LoraConfig, training: TrainingSpec, steps: int, device: torch.device
+    folder: Path, lora: LoraConfig, training: TrainingSpec, steps: int, base: BaseModel
 ) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
@@ -248,8 +248,8 @@ def _arguments(
         report_to="none",
         save_strategy="no",
         remove_unused_columns=False,
-        use_cpu=device.type == "cpu",
-        bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        use_cpu=base.device.type == "cpu",
+        bf16=base.model.dtype == torch.bfloat16,
         dataloader_pin_memory=False,
     )
 

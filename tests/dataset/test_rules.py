@@ -39,13 +39,25 @@ def test_a_plan_is_level_in_tools_and_languages(
     tools: int, total: int, irrelevant: float, seed: int
 ) -> None:
     names = [f"tool_{index}" for index in range(tools)]
-    counts = plan(names, total, irrelevant, random.Random(seed))
+    counts = plan(dict.fromkeys(names, 1), total, irrelevant, random.Random(seed))
     assert sum(counts.values()) == total
     assert min(counts.values()) >= 0
     zh = sum(count for cell, count in counts.items() if cell.language == "zh")
     assert abs(2 * zh - total) <= 1
     by_tool = [sum(n for cell, n in counts.items() if cell.tool == name) for name in names]
     assert max(by_tool) - min(by_tool) <= 1
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 400), st.integers())
+def test_a_plan_gives_each_tool_its_share(weights: list[int], total: int, seed: int) -> None:
+    tools = {f"tool_{index}": weight for index, weight in enumerate(weights)}
+    counts = plan(tools, total, 0.15, random.Random(seed))
+    assert sum(counts.values()) == total
+    calls = sum(n for cell, n in counts.items() if cell.tool)
+    for name, weight in tools.items():
+        pair = [n for cell, n in counts.items() if cell.tool == name]
+        assert abs(sum(pair) - calls * weight / sum(weights)) < 1
+        assert max(pair) - min(pair) <= 1
 
 
 @given(st.lists(st.sets(st.sampled_from("abc")), min_size=1, max_size=30), st.integers())

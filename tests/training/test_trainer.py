@@ -13,10 +13,11 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 
+from fcray import models
 from fcray.errors import FcrayError, UserError
 from fcray.models import BaseModel
 from fcray.prompting import Renderer
-from fcray.spec import LoraConfig, TrainingSpec
+from fcray.spec import LoraConfig, ModelSpec, TrainingSpec
 from fcray.training import trainer
 from fcray.training.loss import packed_loss
 from fcray.training.packing import Pack, plan_steps, tensors
@@ -294,6 +295,19 @@ def test_a_cutoff_that_leaves_nothing_is_the_users_mistake(load_tiny: LOAD, tmp_
     training = TRAINING.model_copy(update={"cutoff": 16, "tokens": 16})
     with pytest.raises(UserError, match="cutoff"):
         run(load_tiny(), tmp_path, training=training)
+
+
+def test_a_base_in_bfloat16_trains_an_adapter_in_float32(tiny_folder: Path, tmp_path: Path) -> None:
+    spec, told = ModelSpec(base=str(tiny_folder)), dict[torch.dtype, Told]()
+    for dtype in (torch.bfloat16, torch.float32):
+        base = models.load(spec, storage="rounded", device=torch.device("cpu"), dtype=dtype)
+        told[dtype] = Told(tmp_path / str(dtype))
+        adapter = run(base, tmp_path / f"run-{dtype}", told[dtype]).model
+        kinds = {p.dtype for n, p in adapter.named_parameters() if "lora_" in n}
+        assert kinds == {torch.float32}
+    half, full = ([step.loss for step in told[dtype].steps] for dtype in told)
+    assert half != full
+    assert half == pytest.approx(full, rel=0.05)
 
 
 @pytest.mark.parametrize(
