@@ -28,8 +28,6 @@ _QUIET = {
     "RAY_worker_maximum_startup_concurrency": "8",
     # Ray makes its workers nice (15), so that any other program starves them; here they are the work.
     "RAY_worker_niceness": "0",
-    # torch's larger buffers in huge pages: a step on a CPU takes some 4 % less time.
-    "THP_MEM_ALLOC_ENABLE": "1",
     # Ctrl-C ends the command; Tune would catch it and call the sweep finished.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # A failed trial's last letter has no score.

@@ -2,7 +2,7 @@
 
 A pack is `prefix, row 1, row 2, …`. A token attends causally to the prefix and to its own row; position
 ids restart after the prefix for every row. The loss and its gradients are those of the rows one by one,
-at the cost of one prefix. There is no padding. Knows nothing of optimizers or data sources.
+at the cost of one prefix. Knows nothing of optimizers or data sources.
 """
 
 from __future__ import annotations
@@ -116,8 +116,20 @@ def pack_rows(rows: Sequence[RenderedExample], token_budget: int) -> list[Pack]:
     return packs
 
 
-def tensors(pack: Pack, device: torch.device | str = "cpu") -> PackTensors:
-    """Lay out a pack; see `PackTensors` for the shapes."""
+MULTIPLE = 64
+"""Training rounds the length of a packed sequence up to a multiple of this.
+
+Lengths that are all different fragment the heap: on a CPU a step of 1.3 s became one of 1.9 s within 400.
+"""
+
+
+def tensors(pack: Pack, device: torch.device | str = "cpu", multiple: int = 1) -> PackTensors:
+    """Lay out a pack; see `PackTensors` for the shapes.
+
+    Parameters
+    ----------
+    multiple: T is rounded up to it with tokens that nobody sees and that have no label.
+    """
     ids, positions, segments = (
         list(pack.prefix),
         list(range(len(pack.prefix))),
@@ -142,6 +154,11 @@ def tensors(pack: Pack, device: torch.device | str = "cpu") -> PackTensors:
         ids += tokens
         positions += range(len(pack.prefix), len(pack.prefix) + len(tokens))
         segments += [number] * len(tokens)
+    filler = -len(ids) % multiple
+    ids += [0] * filler
+    positions += [0] * filler
+    # Each of them sees itself, so that no row of the attention is empty.
+    segments += range(len(pack.rows) + 1, len(pack.rows) + 1 + filler)
     segment = torch.tensor(segments, device=device)
     index = torch.arange(len(ids), device=device)
     visible = (segment[None, :] == 0) | (segment[None, :] == segment[:, None])

@@ -25,7 +25,7 @@ from fcray.tools import Example
 from fcray.training.curriculum import Curriculum
 from fcray.training.lora import attach
 from fcray.training.loss import packed_loss
-from fcray.training.packing import Pack, plan_steps, tensors, weight_of
+from fcray.training.packing import MULTIPLE, Pack, plan_steps, tensors, weight_of
 
 
 class DivergedError(FcrayError):
@@ -178,7 +178,7 @@ class _PackedTrainer(Trainer):
         total = torch.zeros((), device=self.args.device)
         for pack in packs:
             with self.compute_loss_context_manager():
-                loss = packed_loss(model, tensors(pack, self.args.device), weights) / divisor
+                loss = packed_loss(model, tensors(pack, self.args.device, MULTIPLE), weights) / divisor
             self.accelerator.backward(loss)
             total += loss.detach()
         if not torch.isfinite(total):
