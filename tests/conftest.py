@@ -23,7 +23,7 @@ settings.load_profile("fcray")
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a two-layer Llama of random weights."""
-    return tiny.make(tmp_path_factory.mktemp("base") / "tiny")
+    return tiny.make(tmp_path_factory.mktemp("base") / "tiny-llama")
 
 
 @pytest.fixture(scope="session")

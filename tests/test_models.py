@@ -6,10 +6,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from fcray import models
 from fcray.errors import FcrayError, UserError
 from fcray.models import BaseModel
 from fcray.spec import ModelSpec
+from tests.processes import heard, running
 
 TARGET = f"{models.BUNDLED}-{models.GGUF_SHA256[:12]}-{models.CONVERSION}"
 
@@ -136,31 +134,10 @@ print(models.resolve(ModelSpec())[0].name, flush=True)
 """
 
 
-@contextmanager
-def converting() -> Iterator[subprocess.Popen[str]]:
-    """A process that converts, and pauses half-way until it is sent a line."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", CONVERTING],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
 def test_a_conversion_that_is_killed_is_done_again(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with converting() as process:
+    with running(CONVERTING) as process:
         assert [heard(process), heard(process)] == ["ready", "converting"]
         process.kill()
     assert not (cache / TARGET).exists()
@@ -173,9 +150,9 @@ def test_a_conversion_that_is_killed_is_done_again(
 
 
 def test_processes_at_once_convert_once(cache: Path) -> None:
-    with converting() as first:
+    with running(CONVERTING) as first:
         assert [heard(first), heard(first)] == ["ready", "converting"]
-        with converting() as second:
+        with running(CONVERTING) as second:
             assert heard(second) == "ready"
             with pytest.raises(filelock.Timeout):
                 filelock.FileLock(cache / f"{TARGET}.lock").acquire(blocking=False)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 
 from fcray.errors import FcrayError, UserError
 from fcray.registry import CHAMPION, MANIFEST, Registry
+from tests.processes import heard, running
 
 FACTS: dict[str, Any] = {
     "created": "2024-01-01T00:00:00+00:00",
@@ -229,26 +228,11 @@ for _ in range(5):
 """
 
 
-@contextmanager
-def adding(registry: Registry, adapter: Path, how: str) -> Iterator[subprocess.Popen[str]]:
+def adding(
+    registry: Registry, adapter: Path, how: str
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process that adds five versions once it is sent a line."""
-    arguments = [str(registry.folder), str(adapter), json.dumps(FACTS), how]
-    process = subprocess.Popen(
-        [sys.executable, "-c", ADDING, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+    return running(ADDING, str(registry.folder), str(adapter), json.dumps(FACTS), how)
 
 
 def let_go(process: subprocess.Popen[str]) -> None:

@@ -178,7 +178,9 @@ class _PackedTrainer(Trainer):
         total = torch.zeros((), device=self.args.device)
         for pack in packs:
             with self.compute_loss_context_manager():
-                loss = packed_loss(model, tensors(pack, self.args.device, MULTIPLE), weights) / divisor
+                loss = (
+                    packed_loss(model, tensors(pack, self.args.device, MULTIPLE), weights) / divisor
+                )
             self.accelerator.backward(loss)
             total += loss.detach()
         if not torch.isfinite(total):

@@ -183,6 +183,7 @@ def test_what_wandb_cannot_write_ends_no_trial(tmp_path: Path) -> None:
     tracker = TrialTracker.open(OFFLINE, "demo", 0, {"odd": object()}, tmp_path)
     tracker.log({"odd": object(), "loss": float("nan")}, 1)
     tracker.finish()
+    assert len(offline_runs(tmp_path)) == 1
 
 
 def test_a_disabled_tracker_does_not_even_load_wandb(tmp_path: Path) -> None:

@@ -61,11 +61,15 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def check_exact(
-    model: Any, rows: list[RenderedExample], weights: Weights, token_budget: int
+    model: Any,
+    rows: list[RenderedExample],
+    weights: Weights,
+    token_budget: int,
+    multiple: int = 1,
 ) -> None:
     packs = pack_rows(rows, token_budget)
     divisor = weight_of(packs, weights)
-    losses = [packed_loss(model, tensors(pack), weights) for pack in packs]
+    losses = [packed_loss(model, tensors(pack, "cpu", multiple), weights) for pack in packs]
     packed = torch.stack(losses).sum() / divisor
     single = torch.stack([loss_of_one(model, row, weights) for row in rows]).sum() / divisor
     torch.testing.assert_close(packed, single, rtol=1e-5, atol=1e-5)
@@ -92,12 +96,18 @@ def test_packs_learn_what_rows_learn(
     chosen=st.lists(st.integers(0, len(EXAMPLES) - 1), min_size=1, max_size=5),
     stage=st.sampled_from(STAGES),
     token_budget=st.integers(250, 600),
+    multiple=st.sampled_from([1, 8, 64]),
 )
 @settings(max_examples=15, deadline=None)
 def test_any_rows_learn_the_same_packed(
-    model: Any, rows: list[RenderedExample], chosen: list[int], stage: Weights, token_budget: int
+    model: Any,
+    rows: list[RenderedExample],
+    chosen: list[int],
+    stage: Weights,
+    token_budget: int,
+    multiple: int,
 ) -> None:
-    check_exact(model, [rows[i] for i in chosen], stage, token_budget)
+    check_exact(model, [rows[i] for i in chosen], stage, token_budget, multiple)
 
 
 def test_without_weight_nothing_is_learned(model: Any, rows: list[RenderedExample]) -> None:

@@ -129,6 +129,22 @@ def test_a_token_sees_the_prefix_and_its_own_row(rows: list[RenderedExample]) ->
         assert found.position_ids[0].tolist() == positions
 
 
+@given(st.lists(rendered(), min_size=1, max_size=5), st.sampled_from([1, 8, 64]))
+@settings(deadline=None)
+def test_a_rounded_length_changes_nothing_that_is_seen(
+    rows: list[RenderedExample], multiple: int
+) -> None:
+    for pack in pack_rows(rows, BUDGET):
+        exact, rounded = tensors(pack), tensors(pack, "cpu", multiple)
+        total = len(pack)
+        assert rounded.input_ids.shape[1] == -(-total // multiple) * multiple
+        assert torch.equal(rounded.mask[..., :total, :total], exact.mask)
+        assert not rounded.mask[0, 0, :total, total:].any()
+        assert rounded.mask[0, 0].any(dim=1).all()
+        assert torch.equal(rounded.sources, exact.sources)
+        assert torch.equal(rounded.labels, exact.labels)
+
+
 @given(st.lists(rendered(), min_size=1, max_size=5))
 @settings(deadline=None)
 def test_each_token_of_an_answer_is_predicted_by_the_one_before(

@@ -53,7 +53,7 @@ def test_phases_keep_their_order_and_their_names_are_text() -> None:
 
 def test_plotly_accepts_the_figures() -> None:
     for draw in (clock.best_so_far, clock.timeline, clock.phases):
-        go.Figure(draw(full()))
+        assert go.Figure(draw(full())).data
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

@@ -79,8 +79,8 @@ def test_beyond_the_palette_only_the_best_have_a_colour() -> None:
 
 @pytest.mark.parametrize("metric", ["intent_accuracy", "argument_f1", "frame_accuracy"])
 def test_plotly_accepts_the_figures(metric: str) -> None:
-    go.Figure(curves.learning_curve(full(), metric))
-    go.Figure(curves.loss_curve(full()))
+    assert go.Figure(curves.learning_curve(full(), metric)).data
+    assert go.Figure(curves.loss_curve(full())).data
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

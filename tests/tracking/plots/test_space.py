@@ -88,8 +88,8 @@ def test_the_simplex_needs_two_different_points() -> None:
 
 
 def test_plotly_accepts_the_figures() -> None:
-    go.Figure(space.parallel_coordinates(full()))
-    go.Figure(space.simplex(full()))
+    assert go.Figure(space.parallel_coordinates(full())).data
+    assert go.Figure(space.simplex(full())).data
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
