@@ -53,8 +53,8 @@ class Prompt:
 
     Attributes
     ----------
-    prefix: The system turn with its tools; the same for every request under the same tools.
-    body: The conversation, up to where the answer begins.
+    prefix: The tools in the system turn; the same for every request under the same tools.
+    body: Instructions and conversation, up to where the answer begins.
     """
 
     prefix: tuple[int, ...]
@@ -130,11 +130,20 @@ def answer_text(
 
 
 def system_text(tools: Sequence[Tool], instructions: str = "") -> str:
-    """The system turn: the caller's own instructions, how to call, and a signature for each tool."""
+    """The system turn: how to call, a signature for each tool, and the caller's own instructions."""
+    return "".join(_system_parts(tools, instructions))
+
+
+def _system_parts(tools: Sequence[Tool], instructions: str) -> tuple[str, str]:
+    """What every request under these tools shares, and what is this one's own.
+
+    Instructions differ from one request to the next (they tell the date, say), so they stand last:
+    the tools before them are read once for all.
+    """
     if not tools:
-        return instructions or _NO_TOOLS
-    listing = "\n".join(signature(tool) for tool in tools)
-    return (instructions + "\n\n" if instructions else "") + _INSTRUCTION + listing
+        return instructions or _NO_TOOLS, ""
+    listing = _INSTRUCTION + "\n".join(signature(tool) for tool in tools)
+    return (listing + "\n\n", instructions) if instructions else (listing, "")
 
 
 def signature(tool: Tool) -> str:
@@ -320,10 +329,11 @@ class Renderer:
     def prompt(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Prompt:
         """A conversation up to where the answer begins.
 
-        A system message of the caller's becomes part of the prefix.
+        System messages of the caller's, wherever they stand, are one text behind the tools.
         """
-        instructions = "\n".join(m.content or "" for m in messages if m.role == "system")
-        turns = [("system", system_text(tools, instructions))]
+        said = "\n".join(m.content or "" for m in messages if m.role == "system")
+        shared, own = _system_parts(tools, said)
+        turns = [("system", shared + own)]
         turns += [self._turn(m, tools) for m in messages if m.role != "system"]
         if len(turns) == 1:
             raise UserError("a conversation needs a turn beside its instructions", field="messages")
@@ -331,8 +341,10 @@ class Renderer:
         body: list[int] = []
         for piece, (_, content) in zip(pieces[2:], [*turns[2:], ("", "")], strict=True):
             body += [*self._special(piece), *self._plain(content)]
-        first = self._plain(turns[1][1])
-        return Prompt(self._prefix(pieces, turns[0][1]), (*first, *body))
+        opening = self._plain(turns[1][1])
+        if own:
+            opening = (*self._plain(own), *self._special(pieces[1]), *opening)
+        return Prompt(self._prefix(pieces[0], shared, "" if own else pieces[1]), (*opening, *body))
 
     def example(self, example: Example) -> RenderedExample:
         """An example's prompt and gold answer with its spans; the answer ends with the end token."""
@@ -356,12 +368,12 @@ class Renderer:
             return "assistant", answer_text(message.tool_calls, message.content or "", tools)[0]
         return message.role, message.content or ""
 
-    def _prefix(self, pieces: list[str], system: str) -> tuple[int, ...]:
-        key = system + "\0" + pieces[0] + "\0" + pieces[1]
+    def _prefix(self, before: str, shared: str, behind: str) -> tuple[int, ...]:
+        key = "\0".join((shared, before, behind))
         if key not in self._prefixes:
             if len(self._prefixes) > 1024:
                 self._prefixes.clear()
-            ids = (*self._special(pieces[0]), *self._plain(system), *self._special(pieces[1]))
+            ids = (*self._special(before), *self._plain(shared), *self._special(behind))
             self._prefixes[key] = ids
         return self._prefixes[key]
 

@@ -14,6 +14,7 @@ from fcray.errors import UserError
 from fcray.prompting import (
     CALL_CLOSE,
     CALL_OPEN,
+    Prompt,
     RenderedExample,
     Renderer,
     Span,
@@ -175,8 +176,8 @@ def test_no_words_become_special_tokens(renderer: Renderer, text: str) -> None:
     tool = Tool(name="f", description=text, parameters={"properties": {"a": {"enum": [text]}}})
     plain = renderer.prompt(conversation("x"), (Tool(name="f"),))
     spiteful = renderer.prompt(conversation(text), (tool,))
-    assert special_ids(renderer, spiteful.prefix) == special_ids(renderer, plain.prefix)
-    assert special_ids(renderer, spiteful.body) == special_ids(renderer, plain.body)
+    found, expected = ((*one.prefix, *one.body) for one in (spiteful, plain))
+    assert special_ids(renderer, found) == special_ids(renderer, expected)
     for row in (example(text, response=text), example(text, weather(city=text), response=text)):
         assert special_ids(renderer, renderer.example(row).answer) == list(renderer.end)
 
@@ -195,8 +196,23 @@ def test_the_same_tools_have_the_same_prefix(renderer: Renderer, one: str, other
     second = renderer.prompt((user(other), Message(role="assistant", content=one)), TOOLS)
     assert first.prefix == second.prefix
     assert first.prefix != renderer.prompt((user(one),), (WEATHER,)).prefix
-    system = Message(role="system", content="Be brief.")
-    assert first.prefix != renderer.prompt((system, user(one)), TOOLS).prefix
+
+
+@given(one=spiteful, other=spiteful)
+@quick
+def test_instructions_leave_the_prefix_alone(renderer: Renderer, one: str, other: str) -> None:
+    def under(said: str) -> Prompt:
+        system = Message(role="system", content=said)
+        return renderer.prompt((system, user("Hi")), TOOLS)
+
+    first, second, none = (
+        under("1" + one),
+        under("2" + other),
+        renderer.prompt((user("Hi"),), TOOLS),
+    )
+    assert first.prefix == second.prefix
+    assert first.body != second.body
+    assert text_of(renderer, none.prefix).startswith(text_of(renderer, first.prefix).strip())
 
 
 def test_a_conversation_is_laid_out_by_the_template(renderer: Renderer) -> None:
