@@ -67,8 +67,11 @@ class Tool(_Frozen):
 
     def problems(self, arguments: dict[str, Any]) -> list[str]:
         """What is wrong with `arguments` by this tool's schema (Draft 2020-12); empty when nothing is."""
-        validator = jsonschema.Draft202012Validator(self.parameters)
-        return [error.message for error in validator.iter_errors(arguments)]
+        return [error.message for error in self.violations(arguments)]
+
+    def violations(self, arguments: dict[str, Any]) -> list[jsonschema.ValidationError]:
+        """`problems` with what jsonschema knows of each: its keyword, its place."""
+        return list(jsonschema.Draft202012Validator(self.parameters).iter_errors(arguments))
 
     def ordered(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """`arguments` in the schema's order: the order that is trained and that the grammar allows."""

@@ -1,0 +1,373 @@
+"""What a format is, and the small parts that several share.
+
+A format turns one row of a foreign file into examples and one example into a row. What it cannot hold
+is found by reading back what was written, never by a list kept by hand. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import ValidationError
+
+from fcray.tools import (
+    Example,
+    Language,
+    Message,
+    Origin,
+    Tool,
+    ToolCall,
+    canonical_json,
+)
+
+Row = dict[str, Any]
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+class Note(NamedTuple):
+    """What is wrong with a row that could be read: of what kind, for counting, and in words."""
+
+    kind: str
+    text: str
+
+
+class RowError(ValueError):
+    """A row cannot be read, or cannot be written; the message is the reason."""
+
+
+@dataclass
+class Source:
+    """Where a row comes from, and what its format leaves to other files.
+
+    Attributes
+    ----------
+    number: Position of the row in its file, from 0; part of ids that the row itself lacks.
+    catalog: Tools that rows refer to by name, for formats whose rows do not carry them.
+    answers: Gold answers by row id, for formats that keep them apart (BFCL).
+    notes: What is wrong with the row although it could be read; readers append to it.
+    """
+
+    name: str
+    number: int = 0
+    domain: str = "imported"
+    catalog: Mapping[str, Tool] = field(default_factory=dict)
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+
+class Format(Protocol):
+    """One foreign row format."""
+
+    name: str
+    title: str
+    """What it is, in a few words for a table."""
+
+    def read(self, row: Row, source: Source) -> list[Example]:
+        """The examples of a row, one a gold answer.
+
+        Raises
+        ------
+        RowError: The row is not of this format.
+        """
+
+    def write(self, example: Example) -> Row:
+        """The row that holds `example`.
+
+        Raises
+        ------
+        RowError: What would be left of it would be wrong.
+        """
+
+
+def language_of(text: str) -> Language:
+    """`zh` where there is a Chinese character, else `en`."""
+    return "zh" if _HAN.search(text) else "en"
+
+
+def loads(text: Any, what: str) -> Any:
+    """JSON inside a row.
+
+    Raises
+    ------
+    RowError: `text` is not JSON; the message names `what`.
+    """
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise RowError(f"{what} is not JSON: {error}") from None
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def text_of(value: Any, what: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RowError(f"{what} is not a text")
+    return value
+
+
+def listed(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise RowError(f"{what} is not a list")
+    return value
+
+
+def mapped(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RowError(f"{what} is not an object")
+    return value
+
+
+def safe_name(name: str) -> str:
+    """`name` by OpenAI's rule: what may not stand in it is an underscore (as BFCL's runners do to dots)."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:64]
+
+
+def read_call(value: Any, what: str = "a call") -> ToolCall:
+    """`{"name": …, "arguments": {…} or its JSON text}`."""
+    value = mapped(value, what)
+    name = value.get("name")
+    if not isinstance(name, str) or not name:
+        raise RowError(f"{what} names no function")
+    arguments = value.get("arguments", {})
+    if arguments in (None, ""):
+        arguments = {}
+    return ToolCall(
+        name=safe_name(name),
+        arguments=mapped(loads(arguments, f"{what}'s arguments"), f"{what}'s arguments"),
+    )
+
+
+def read_calls(value: Any, what: str = "a call") -> tuple[ToolCall, ...]:
+    """One call or a list of them."""
+    if value is None:
+        return ()
+    return tuple(read_call(one, what) for one in (value if isinstance(value, list) else [value]))
+
+
+def call_value(call: ToolCall) -> dict[str, Any]:
+    return {"name": call.name, "arguments": call.arguments}
+
+
+def read_tool(value: Any, notes: list[Note]) -> Tool:
+    """A tool in OpenAI's shape, wrapped (`type: function`) or bare, with what people leave out put right.
+
+    Raises
+    ------
+    RowError: It stays invalid.
+    """
+    value = mapped(value, "a tool")
+    if "function" in value:
+        value = mapped(value["function"], "a tool")
+    name = value.get("name")
+    parameters = value.get("parameters") or {"type": "object", "properties": {}}
+    parameters = dict(mapped(parameters, f"the parameters of {name!r}"))
+    parameters.setdefault("type", "object")
+    properties = parameters.setdefault("properties", {})
+    required = parameters.get("required", [])
+    if isinstance(required, list) and isinstance(properties, dict):
+        absent = [one for one in required if one not in properties]
+        if absent:
+            notes.append(
+                Note(
+                    "required, not described",
+                    f"{name} requires {absent[0]!r}, which it does not describe",
+                )
+            )
+            parameters["required"] = [one for one in required if one in properties]
+    return make_tool(name, value.get("description"), parameters, notes)
+
+
+def make_tool(name: Any, description: Any, parameters: dict[str, Any], notes: list[Note]) -> Tool:
+    """A tool under a name that is allowed.
+
+    Raises
+    ------
+    RowError: It has none, or its schema is invalid.
+    """
+    allowed = safe_name(name) if isinstance(name, str) else name
+    if allowed != name:
+        notes.append(Note("tool renamed", f"the tool {name!r} is called {allowed!r} here"))
+    try:
+        return Tool(name=allowed, description=description or "", parameters=parameters)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        raise RowError(f"the tool {name!r} is invalid: {message}") from None
+
+
+def read_tools(value: Any, notes: list[Note]) -> tuple[Tool, ...]:
+    """A list of tools, or its JSON text; empty or absent for none. A repeated name counts once."""
+    if value in (None, "", []):
+        return ()
+    tools: dict[str, Tool] = {}
+    for one in listed(loads(value, "tools"), "tools"):
+        tool = read_tool(one, notes)
+        if tool.name in tools:
+            notes.append(Note("tool listed twice", f"the tool {tool.name!r} is listed twice"))
+        tools.setdefault(tool.name, tool)
+    return tuple(tools.values())
+
+
+def tool_value(tool: Tool) -> dict[str, Any]:
+    return tool.model_dump()
+
+
+def kind_of(messages: Sequence[Message], calls: Sequence[ToolCall], tools: Sequence[Tool]) -> str:
+    """A row's kind as far as its shape tells it."""
+    if messages and messages[-1].role == "tool":
+        return "after_result" if not calls else "sequence"
+    if len(calls) > 1:
+        return "parallel"
+    return "call" if calls else "irrelevant" if tools else "chat"
+
+
+def targets(
+    messages: Sequence[Message],
+    tools: Sequence[Tool],
+    source: Source,
+    *,
+    identity: str = "",
+    trained: Sequence[bool] | None = None,
+) -> list[Example]:
+    """One example for each assistant turn of a conversation: what stands before it, and the turn as gold.
+
+    Parameters
+    ----------
+    identity: The row's own id; else one is made of the source's name and number.
+    trained: For each message, whether it is gold at all; default: every assistant turn is.
+
+    Raises
+    ------
+    RowError: No turn is.
+    """
+    examples: list[Example] = []
+    identity = identity or f"{source.name}-{source.number:06}"
+    said = language_of(" ".join(m.content or "" for m in messages if m.role == "user"))
+    wanted = [
+        index
+        for index, message in enumerate(messages)
+        if message.role == "assistant" and index and (trained is None or trained[index])
+    ]
+    if not wanted:
+        raise RowError("no turn of the assistant answers anything")
+    known = {tool.name: tool for tool in tools}
+    source.notes.extend(_results_of_nothing(messages))
+    for turn, index in enumerate(wanted):
+        message = messages[index]
+        for call in message.tool_calls:
+            source.notes.extend(problems(call, known))
+        before = tuple(messages[:index])
+        examples.append(
+            Example(
+                id=identity if len(wanted) == 1 else f"{identity}-{turn}",
+                messages=before,
+                tools=tuple(tools),
+                calls=message.tool_calls,
+                response=message.content or "",
+                origin=Origin(
+                    generator=source.name,
+                    language=said,
+                    domain=source.domain,
+                    kind=kind_of(before, message.tool_calls, tools),
+                ),
+            )
+        )
+    return examples
+
+
+def _results_of_nothing(messages: Sequence[Message]) -> Iterator[Note]:
+    """Tool results with no call before them."""
+    calls = 0
+    for message in messages:
+        if message.role != "tool":
+            calls = len(message.tool_calls)
+        elif calls == 0:
+            yield Note("result without a call", "a tool's result follows no call")
+
+
+def problems(call: ToolCall, tools: Mapping[str, Tool]) -> Iterator[Note]:
+    """What a gold call has wrong by the tools that its row offers."""
+    if call.name not in tools:
+        yield Note("tool not offered", f"calls {call.name!r}, which is not offered")
+        return
+    tool = tools[call.name]
+    for error in tool.violations(call.arguments):
+        yield Note(f"against the schema: {error.validator}", f"{call.name}: {error.message}")
+    if tool.parameters.get("additionalProperties") in (None, False):
+        for name in call.arguments:
+            if name not in tool.properties:
+                yield Note("unknown argument", f"{call.name}: {name!r} is not among its parameters")
+
+
+def extra(example: Example) -> Row:
+    """Columns of ours that readers of tolerant formats pass over: id, origin, and which turns are gold."""
+    row: Row = {"id": example.id, "origin": example.origin.model_dump()}
+    if any(message.role == "assistant" for message in example.messages):
+        row["last_turn_only"] = True
+    return row
+
+
+def restored(examples: list[Example], row: Row) -> list[Example]:
+    """`examples` with the id and origin that `extra` wrote, where it did."""
+    if row.get("last_turn_only") is True:
+        examples = examples[-1:]
+    if len(examples) != 1 or "origin" not in row:
+        return examples
+    try:
+        origin = Origin.model_validate(row["origin"])
+    except ValidationError as error:
+        raise RowError(f"its origin is invalid: {error.errors()[0]['msg']}") from None
+    return [
+        examples[0].model_copy(update={"id": str(row.get("id", examples[0].id)), "origin": origin})
+    ]
+
+
+def single_turn(example: Example, name: str) -> tuple[str, str]:
+    """The instructions and the request of an example with no other turns.
+
+    Raises
+    ------
+    RowError: It has more, and the request alone would not mean the same.
+    """
+    instructions = [m.content or "" for m in example.messages if m.role == "system"]
+    others = [m for m in example.messages if m.role != "system"]
+    if len(others) != 1 or others[0].role != "user":
+        raise RowError(f"{name} holds one turn, this row has {len(others)}")
+    return "\n".join(instructions), example.request
+
+
+COMPARED: Mapping[str, Callable[[Example], Any]] = {
+    "messages": lambda e: [m.model_dump() for m in e.messages],
+    "tools": lambda e: [t.model_dump() for t in e.tools],
+    "calls": lambda e: [c.model_dump() for c in e.calls],
+    "response": lambda e: e.response,
+    "id": lambda e: e.id,
+    "origin": lambda e: e.origin.model_dump(),
+}
+"""What a format may lose, by the words that are said of it."""
+
+
+def losses(form: Format, example: Example, row: Row, source: Source) -> list[str]:
+    """Which parts of `example` do not come back when `row`, written from it, is read again."""
+    try:
+        back = form.read(row, source)
+    except RowError as error:
+        return [f"everything: {error}"]
+    if len(back) != 1:
+        return ["messages"]
+    return [
+        part
+        for part, value in COMPARED.items()
+        # Not `==`: an integer is not the number that equals it.
+        if canonical_json(value(example)) != canonical_json(value(back[0]))
+    ]

@@ -1,0 +1,131 @@
+"""ShareGPT rows as LLaMA-Factory reads them: `conversations`, `tools` as JSON text, `system`.
+
+Several results of one turn are one observation there: a JSON list of them. Text beside a call has no
+place, so such a row is not written.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fcray.dataset.formats.base import (
+    Row,
+    RowError,
+    Source,
+    call_value,
+    dumps,
+    extra,
+    listed,
+    loads,
+    mapped,
+    read_calls,
+    read_tools,
+    restored,
+    targets,
+    text_of,
+    tool_value,
+)
+from fcray.tools import Example, Message
+
+_ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "system": "system",
+    "function_call": "function_call",
+    "observation": "observation",
+    "tool": "observation",
+}
+
+
+class ShareGPT:
+    name = "sharegpt"
+    title = "ShareGPT as LLaMA-Factory reads it (conversations, tools)"
+
+    def read(self, row: Row, source: Source) -> list[Example]:
+        messages: list[Message] = []
+        if system := text_of(row.get("system"), "system"):
+            messages.append(Message(role="system", content=system))
+        for value in listed(row.get("conversations"), "conversations"):
+            messages += _read_turn(mapped(value, "a turn"), messages)
+        tools = read_tools(row.get("tools"), source.notes)
+        identity = str(row.get("id", ""))
+        return restored(targets(messages, tools, source, identity=identity), row)
+
+    def write(self, example: Example) -> Row:
+        if example.calls and example.response:
+            raise RowError("the format holds a call or words in a turn, this row has both")
+        system = "\n".join(m.content or "" for m in example.messages if m.role == "system")
+        turns: list[Row] = []
+        results: list[str] = []
+        answer = Message(role="assistant", content=example.response, tool_calls=example.calls)
+        for message in (*(m for m in example.messages if m.role != "system"), answer):
+            if message.role == "tool":
+                results.append(message.content or "")
+                continue
+            if results:
+                value = results[0] if len(results) == 1 else dumps(results)
+                turns.append({"from": "observation", "value": value})
+                results = []
+            turns.append(_write_turn(message))
+        row: Row = {"conversations": turns, "tools": ""}
+        if example.tools:
+            row["tools"] = dumps([tool_value(tool) for tool in example.tools])
+        if system:
+            row["system"] = system
+        return row | extra(example)
+
+
+def dataset_info(name: str, file: str) -> Row:
+    """The entry of LLaMA-Factory's dataset_info.json for a file of these rows."""
+    return {
+        name: {
+            "file_name": file,
+            "formatting": "sharegpt",
+            "columns": {"messages": "conversations", "tools": "tools", "system": "system"},
+        }
+    }
+
+
+def _write_turn(message: Message) -> Row:
+    if message.role == "user":
+        return {"from": "human", "value": message.content or ""}
+    if not message.tool_calls:
+        return {"from": "gpt", "value": message.content or ""}
+    if message.content:
+        raise RowError("the format holds a call or words in a turn, this row has both")
+    calls = [call_value(call) for call in message.tool_calls]
+    return {"from": "function_call", "value": dumps(calls[0] if len(calls) == 1 else calls)}
+
+
+def _read_turn(value: Row, before: list[Message]) -> list[Message]:
+    said = value.get("from")
+    role = _ROLES.get(said) if isinstance(said, str) else None
+    text = value.get("value")
+    if role == "function_call":
+        calls = read_calls(loads(text, "a function call"))
+        if not calls:
+            raise RowError("a function call is empty")
+        return [Message(role="assistant", tool_calls=calls)]
+    if role == "observation":
+        made = len(before[-1].tool_calls) if before else 0
+        return [Message(role="tool", content=one) for one in _results(text, made)]
+    if role is None:
+        raise RowError(f"no turn is from {said!r}")
+    return [Message(role=role, content=text_of(text, "a turn"))]  # type: ignore[arg-type]
+
+
+def _results(value: Any, calls: int) -> list[str]:
+    """One result, or one for each of several calls."""
+    if not isinstance(value, str):
+        return [dumps(value)]
+    if calls > 1:
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return [value]
+        if isinstance(found, list) and len(found) == calls:
+            return [one if isinstance(one, str) else dumps(one) for one in found]
+    return [value]

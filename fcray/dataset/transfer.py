@@ -1,0 +1,240 @@
+"""Import and export: rows of the field's formats to fcray's own, and back, and what was not right.
+
+A row that cannot be read is rejected with its line and reason; one that can, but that its source got
+wrong, is kept and noted. Nothing is dropped in silence. Rows stream: memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from fcray.dataset import files
+from fcray.dataset.formats import FORMATS, Format, Note, RowError, Source, dataset_info, losses
+from fcray.dataset.formats.seal import read_tool
+from fcray.errors import UserError
+from fcray.tools import Example, Tool
+
+KEPT_FINDINGS = 1_000
+"""Most findings that a report holds with their lines; the counts go on."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one row."""
+
+    line: int
+    reason: str
+
+
+@dataclass
+class Report:
+    """What became of the rows of one file.
+
+    Attributes
+    ----------
+    rows: Rows seen.
+    examples: Examples made of them (a conversation has one a turn that answers), or rows written.
+    rejected, noted: Rows that were left out; rows that were kept although something is wrong.
+    kinds: What is wrong with the noted rows → with how many of them.
+    lost: On export, what the format does not hold → in how many rows.
+    """
+
+    rows: int = 0
+    examples: int = 0
+    rejected: int = 0
+    noted: int = 0
+    rejections: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def reject(self, line: int, reason: str) -> None:
+        self.rejected += 1
+        if len(self.rejections) < KEPT_FINDINGS:
+            self.rejections.append(Finding(line, reason))
+
+    def note(self, line: int, notes: Iterable[Note]) -> None:
+        found = list(dict.fromkeys(notes))
+        self.noted += bool(found)
+        self.kinds.update({note.kind for note in found})
+        self.notes += [Finding(line, note.text) for note in found][
+            : KEPT_FINDINGS - len(self.notes)
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "examples": self.examples,
+            "rejected": self.rejected,
+            "noted": self.noted,
+            "rejections": [vars(one) for one in self.rejections],
+            "kinds": dict(self.kinds),
+            "notes": [vars(one) for one in self.notes],
+            "lost": dict(self.lost),
+        }
+
+
+def format_named(name: str) -> Format:
+    """The format of this name.
+
+    Raises
+    ------
+    UserError: There is none.
+    """
+    if name not in FORMATS:
+        raise UserError(f"there is no format {name!r}; known are {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def read_examples(
+    url: str,
+    form: Format,
+    report: Report,
+    *,
+    domain: str = "imported",
+    catalog: Mapping[str, Tool] | None = None,
+    answers: Mapping[str, Any] | None = None,
+    strict: bool = False,
+) -> Iterator[Example]:
+    """The examples of a file, one after the other; `report` fills as they are taken.
+
+    Parameters
+    ----------
+    strict: A row that cannot be read is an error at once.
+
+    Raises
+    ------
+    UserError: No row can be read; names file and line of the first.
+    """
+    name = PurePosixPath(url.partition("://")[2] or url).stem
+    for number, record in enumerate(files.read(url)):
+        report.rows += 1
+        source = Source(name, number, domain, catalog or {}, answers or {})
+        try:
+            if record.problem:
+                raise RowError(record.problem)
+            examples = form.read(record.value, source)
+        except RowError as error:
+            report.reject(record.line, str(error))
+            if strict:
+                raise _unreadable(url, form, report) from None
+            continue
+        report.note(record.line, source.notes)
+        report.examples += len(examples)
+        yield from examples
+    if not report.examples:
+        raise _unreadable(url, form, report)
+
+
+def _unreadable(url: str, form: Format, report: Report) -> UserError:
+    if not report.rejections:
+        return UserError("this file holds no rows", file=url)
+    first = report.rejections[0]
+    return UserError(
+        f"not a row of the format {form.name}: {first.reason}", file=url, line=first.line
+    )
+
+
+def tools_in(url: str, report: Report) -> dict[str, Tool]:
+    """The tools of a file: OpenAI's list, one a line, or Seal-Tools' definitions.
+
+    Raises
+    ------
+    UserError: A tool is invalid, or there is none; names file and line.
+    """
+    from fcray.dataset.formats.base import read_tool as read_openai_tool
+
+    tools: dict[str, Tool] = {}
+    for record in files.read(url):
+        if record.problem:
+            raise UserError(record.problem, file=url, line=record.line)
+        notes: list[Note] = []
+        reader = read_tool if "api_name" in record.value else read_openai_tool
+        try:
+            tool = reader(record.value, notes)
+        except RowError as error:
+            raise UserError(str(error), file=url, line=record.line) from None
+        report.note(record.line, notes)
+        if tool.name in tools:
+            raise UserError(f"a second tool is named {tool.name!r}", file=url, line=record.line)
+        tools[tool.name] = tool
+    if not tools:
+        raise UserError("this file holds no tools", file=url)
+    return tools
+
+
+def answers_in(url: str) -> dict[str, Any]:
+    """BFCL's possible answers, by question id.
+
+    Raises
+    ------
+    UserError: A line is none; names file and line.
+    """
+    answers = {}
+    for record in files.read(url):
+        row = record.value or {}
+        if record.problem or not isinstance(row.get("id"), str) or "ground_truth" not in row:
+            raise UserError(
+                record.problem or "an answer has an id and a ground_truth",
+                file=url,
+                line=record.line,
+            )
+        answers[row["id"]] = row["ground_truth"]
+    return answers
+
+
+def write_examples(url: str, form: Format, examples: Iterable[Example], report: Report) -> None:
+    """Write examples as rows of `form`; what it cannot hold is counted in `report`.
+
+    Raises
+    ------
+    UserError: The place cannot be written to, or Parquet is asked for another format than fcray's.
+    """
+    if url.endswith(".parquet") and form.name != "fcray":
+        raise UserError(
+            f"Parquet holds fcray's own rows; write {form.name} rows as .jsonl or .json", file=url
+        )
+    files.write(url, _rows(form, examples, report))
+
+
+def _rows(form: Format, examples: Iterable[Example], report: Report) -> Iterator[dict[str, Any]]:
+    for number, example in enumerate(examples):
+        report.rows += 1
+        source = Source("back", number, catalog={tool.name: tool for tool in example.tools})
+        try:
+            row = form.write(example)
+        except RowError as error:
+            report.reject(number + 1, str(error))
+            continue
+        report.lost.update(losses(form, example, row, source))
+        report.examples += 1
+        yield row
+
+
+def add_dataset_info(folder: str, name: str, file: str) -> str:
+    """Put the entry for LLaMA-Factory into `folder`'s dataset_info.json; returns its path.
+
+    Raises
+    ------
+    UserError: The file that is there is not a JSON object.
+    """
+    import fsspec
+
+    path = f"{folder}/dataset_info.json" if folder else "dataset_info.json"
+    fs, place = fsspec.core.url_to_fs(path)
+    entries = {}
+    if fs.exists(place):
+        try:
+            entries = json.loads(fs.cat_file(place))
+        except ValueError as error:
+            raise UserError(f"not valid JSON: {error}", file=path) from None
+        if not isinstance(entries, dict):
+            raise UserError("not a JSON object", file=path)
+    entries |= dataset_info(name, file)
+    fs.pipe_file(place, (json.dumps(entries, ensure_ascii=False, indent=2) + "\n").encode())
+    return path
