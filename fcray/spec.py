@@ -39,6 +39,21 @@ class ModelSpec(_Spec):
     )
 
 
+Kind = Literal[
+    "missing",
+    "slot_filling",
+    "correction",
+    "follow_up",
+    "after_result",
+    "parallel",
+    "sequence",
+    "unknown_tool",
+    "invalid",
+    "contrast",
+]
+"""Kinds of rows beside plain calls and irrelevant requests; see `dataset/kinds.py`."""
+
+
 class DataSpec(_Spec):
     """How the examples of one run are built from the catalogs."""
 
@@ -50,7 +65,19 @@ class DataSpec(_Spec):
     validation: int = Field(48, ge=1, description="examples that score every checkpoint")
     test: int = Field(96, ge=1, description="examples for before, after and the gate")
     irrelevant: Fraction = Field(0.15, description="share of requests that need no call")
+    kinds: dict[Kind, Fraction] = Field(
+        {}, description="shares of other kinds of rows; what is left are plain calls"
+    )
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _room_for_every_kind(self) -> Self:
+        whole = self.irrelevant + sum(self.kinds.values())
+        if whole > 1 + 1e-9:
+            raise ValueError(
+                f"irrelevant and kinds together are {whole:g} of the rows, more than all"
+            )
+        return self
 
 
 class Choice(_Spec):

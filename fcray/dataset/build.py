@@ -11,7 +11,7 @@ import json
 import random
 import shutil
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fcray.dataset.catalog import Catalog, load_catalogs
+from fcray.dataset.kinds import TWO, templates_of
 from fcray.dataset.split import UNSEEN_TEMPLATE_ROWS, Cell, hold_out, interleave, plan, spread
 from fcray.dataset.synthesize import Source, to_example
 from fcray.dataset.templates import Filled, Template
@@ -33,7 +34,9 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 """Version of the written form; a reader refuses any other."""
 
-_Groups = dict[tuple[Cell, str], list[Filled]]
+_Seeds = tuple[Filled, ...]
+"""What one row is made of: one filled template, or two."""
+_Groups = dict[tuple[Cell, str], list[_Seeds]]
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class Dataset:
     Attributes
     ----------
     train, validation, test: Rows, each split interleaved by tool and language. `origin.kind` is
-        `call`, `unseen_template` (test only: a wording that training lacks) or `irrelevant`.
-    catalog: The tools that every row offers.
+        `call`, `unseen_template` (test only: a wording that training lacks), `irrelevant`, or one of
+        the spec's `kinds`.
+    catalog: The tools that rows offer.
     sha256: Hash of tools and rows, in canonical JSON.
     """
 
@@ -77,9 +81,7 @@ def build_from(spec: DataSpec, catalog: Catalog) -> Dataset:
             random.Random(f"{spec.seed}/order/{split}"),
         )
         rows = [
-            to_example(
-                filled, catalog.tools, identity=f"{split}-{index:05}", seed=spec.seed, kind=kind
-            )
+            to_example(filled, catalog, identity=f"{split}-{index:05}", seed=spec.seed, kind=kind)
             for index, (filled, kind) in enumerate(ordered)
         ]
         splits[split], rejected = verifier.split(rows)
@@ -121,12 +123,67 @@ def _draw(spec: DataSpec, catalog: Catalog) -> dict[str, _Groups]:
     unseen = spread(_fullest_first(calls, counts["test"]), round(test_calls * UNSEEN_TEMPLATE_ROWS))
     source = Source(spec.seed)
     groups: dict[str, _Groups] = {split: {} for split in SPLITS}
+    shares = _Shares(spec)
     for cell in counts["test"]:
         asked = {split: counts[split][cell] for split in SPLITS}
+        for split in SPLITS:
+            for kind, count in shares.of(split, cell, asked[split]).items():
+                seeds = _draw_kind(source, catalog, cell, kind, split, count)
+                asked[split] -= len(seeds)
+                groups[split][cell, kind] = seeds
         drawn = _draw_cell(source, catalog, cell, asked, unseen.get(cell, 0))
         for split, rows in drawn.items():
-            groups[split].update({(cell, kind): found for kind, found in rows.items() if found})
-    return groups
+            for kind, found in rows.items():
+                groups[split][cell, kind] = [(filled,) for filled in found]
+    return {
+        split: {k: rows for k, rows in found.items() if rows} for split, found in groups.items()
+    }
+
+
+class _Shares:
+    """Hands out the rows of each kind, cell by cell, such that their sums come out."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        calls = 1 - spec.irrelevant
+        self._shares = {kind: share / calls for kind, share in spec.kinds.items()} if calls else {}
+        self._due: defaultdict[tuple[str, str], float] = defaultdict(float)
+
+    def of(self, split: str, cell: Cell, rows: int) -> dict[str, int]:
+        """Kind → how many of a cell's rows; the rest are plain calls."""
+        counts: dict[str, int] = {}
+        for kind, share in self._shares.items() if cell.tool else ():
+            due = self._due[split, kind] + rows * share
+            counts[kind] = min(round(due), rows - sum(counts.values()))
+            self._due[split, kind] = due - counts[kind]
+        return counts
+
+
+def _draw_kind(
+    source: Source, catalog: Catalog, cell: Cell, kind: str, split: str, count: int
+) -> list[_Seeds]:
+    """What up to `count` rows of a kind are made of; fewer where there are no more sentences."""
+
+    def shuffled(found: Iterable[Template], salt: str) -> list[Template]:
+        templates = list(found)
+        key = f"{source.seed}/{kind}/{split}/{cell.tool}/{cell.language}/{salt}"
+        random.Random(key).shuffle(templates)
+        return templates
+
+    trained, _ = hold_out(catalog.of(cell.tool, cell.language), source.seed)
+    own = [
+        t for t in templates_of(catalog, kind, cell.tool, trained) if t.language == cell.language
+    ]
+    firsts = source.draw(shuffled(own, "first"), count)
+    if kind not in TWO:
+        return [(first,) for first in firsts]
+    others = [
+        template
+        for tool in catalog.tools.names
+        if tool != cell.tool
+        for template in hold_out(catalog.of(tool, cell.language), source.seed)[0]
+    ]
+    seconds = source.draw(shuffled(others, "second"), len(firsts))
+    return list(zip(firsts, seconds, strict=False))
 
 
 def _fullest_first(cells: Sequence[Cell], counts: dict[Cell, int]) -> list[Cell]:

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fcray.dataset.pools import LANGUAGES, Form, Pool, parse_pools, slots
+from fcray.dataset.speech import When, resolved
 from fcray.dataset.split import normalise
 from fcray.dataset.templates import Template
 from fcray.errors import UserError
 from fcray.tools import Language, Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
+
+_SOME_DAY = date(2026, 1, 1)
+"""Relative dates are checked against a schema as they are on this day."""
 
 _DOMAIN = Field(pattern=r"^[a-z][a-z0-9_]*$")
 
@@ -29,12 +35,30 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Spoken(_Entry):
+    """A request without a call, and its answer, in one language or both."""
+
+    say: dict[Language, str]
+    answer: dict[Language, str]
+
+
+class _Result(_Entry):
+    value: Any
+    zh: str
+    en: str
+
+
 class _ToolEntry(_Entry):
     name: str
     description: str = ""
     parameters: dict[str, Any]
     values: dict[str, str] = {}
+    labels: dict[str, dict[Language, str]] = {}
     templates: dict[Language, list[str]]
+    incomplete: dict[Language, list[str]] = {}
+    invalid: list[_Spoken] = []
+    contrast: list[_Spoken] = []
+    results: list[_Result] = []
 
 
 class _ToolFile(_Entry):
@@ -55,6 +79,35 @@ class _ChatFile(_Entry):
 
 
 @dataclass(frozen=True)
+class Result:
+    """What a tool may give back, and what is then said in each language."""
+
+    value: Any
+    said: Mapping[Language, str]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a catalog says of one tool beside how it is asked for.
+
+    Attributes
+    ----------
+    labels: Argument → how it is named in each language.
+    forms: Argument → language → the values that it may have.
+    incomplete: Requests that leave out a required argument.
+    invalid: Requests with a value that the schema does not allow; their answers say so.
+    contrast: Requests in nearly the same words that need no call; with their answers.
+    """
+
+    labels: Mapping[str, Mapping[Language, str]]
+    forms: Mapping[str, Mapping[Language, tuple[Form, ...]]]
+    incomplete: tuple[Template, ...]
+    invalid: tuple[Template, ...]
+    contrast: tuple[Template, ...]
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
 class Catalog:
     """What the catalog files hold.
 
@@ -63,11 +116,24 @@ class Catalog:
     tools: Every tool, in the order of folders, files and entries.
     templates: How the tools are asked for, tool by tool.
     chat: Requests that no tool answers.
+    about: Tool name → what else is said of it.
     """
 
     tools: ToolCatalog
     templates: tuple[Template, ...]
     chat: tuple[Template, ...]
+    about: Mapping[str, About] = field(default_factory=dict)
+
+    @cached_property
+    def has_relative_dates(self) -> bool:
+        """Whether a value of any tool depends on the day."""
+        return any(
+            isinstance(forms[0].value, When)
+            for about in self.about.values()
+            for spoken in about.forms.values()
+            for forms in spoken.values()
+            if forms
+        )
 
     def of(self, tool: str, language: Language) -> tuple[Template, ...]:
         """The templates of `tool` in `language`; of an empty name, the small talk."""
@@ -89,6 +155,7 @@ def load_catalogs(folders: Iterable[str | Path], names: Sequence[str] = ()) -> C
     """
     tools: dict[str, Tool] = {}
     defined: dict[str, str] = {}
+    about: dict[str, About] = {}
     templates: list[Template] = []
     chat: list[Template] = []
     for path in _files(folders):
@@ -106,6 +173,7 @@ def load_catalogs(folders: Iterable[str | Path], names: Sequence[str] = ()) -> C
             tools[entry.name] = _tool(document, entry, at)
             defined[entry.name] = f"{path}:{document.line((*at, 'name'))}"
             templates += _templates(document, parsed, index, tools[entry.name], pools)
+            about[entry.name] = _about(document, parsed, index, tools[entry.name], pools)
     if not tools:
         raise UserError(f"no tools in {', '.join(map(str, folders))}", field="data.catalogs")
     kept = _select(tools, names)
@@ -113,6 +181,7 @@ def load_catalogs(folders: Iterable[str | Path], names: Sequence[str] = ()) -> C
         ToolCatalog(tools[name] for name in kept),
         tuple(template for template in templates if template.tool in kept),
         tuple(chat),
+        {name: about[name] for name in kept},
     )
 
 
@@ -170,6 +239,60 @@ def _templates(
             yield Template(identity, tool.name, parsed.domain, language, text, forms)
 
 
+def _about(
+    document: YamlFile, parsed: _ToolFile, index: int, tool: Tool, pools: Mapping[str, Pool]
+) -> About:
+    entry, at = parsed.tools[index], ("tools", index)
+    for argument in entry.labels:
+        if argument not in tool.properties:
+            raise document.error(_unknown_argument(argument, tool), (*at, "labels", argument))
+    incomplete: list[Template] = []
+    for language, texts in entry.incomplete.items():
+        _check_distinct(document, texts, (*at, "incomplete", language))
+        for number, text in enumerate(texts):
+            place: Location = (*at, "incomplete", language, number)
+            names = _slots(document, text, place)
+            _check_arguments(document, tool, entry, names, place, complete=False)
+            forms = {
+                name: _forms(document, pools[entry.values[name]], language, place) for name in names
+            }
+            identity = f"{tool.name}/incomplete/{language}/{number}"
+            incomplete.append(Template(identity, tool.name, parsed.domain, language, text, forms))
+    return About(
+        entry.labels,
+        {argument: pools[name].forms for argument, name in entry.values.items()},
+        tuple(incomplete),
+        tuple(_answered(document, parsed, index, "invalid", tool, pools)),
+        tuple(_answered(document, parsed, index, "contrast", tool, pools)),
+        tuple(Result(one.value, {"zh": one.zh, "en": one.en}) for one in entry.results),
+    )
+
+
+def _answered(
+    document: YamlFile,
+    parsed: _ToolFile,
+    index: int,
+    kind: Literal["invalid", "contrast"],
+    tool: Tool,
+    pools: Mapping[str, Pool],
+) -> Iterator[Template]:
+    """Requests about a tool that are answered in words."""
+    entry = parsed.tools[index]
+    for number, one in enumerate(getattr(entry, kind)):
+        for language, text in one.say.items():
+            at: Location = ("tools", index, kind, number, "say", language)
+            answer = one.answer.get(language, "").strip()
+            if not answer:
+                raise document.error(f"no answer in {language}", at)
+            names = _slots(document, text, at)
+            _check_arguments(document, tool, entry, names, at, complete=None)
+            forms = {
+                name: _forms(document, pools[entry.values[name]], language, at) for name in names
+            }
+            identity = f"{tool.name}/{kind}/{language}/{number}"
+            yield Template(identity, "", parsed.domain, language, text, forms, answer)
+
+
 def _check_values(
     document: YamlFile, entry: _ToolEntry, tool: Tool, pools: Mapping[str, Pool], at: Location
 ) -> None:
@@ -184,23 +307,37 @@ def _check_values(
             raise document.error(f"there is no pool {name!r} in this file{hint}", place)
         schema = jsonschema.Draft202012Validator(tool.properties[argument])
         for form in (form for forms in pools[name].forms.values() for form in forms):
-            problem = next(schema.iter_errors(form.value), None)
+            problem = next(schema.iter_errors(resolved(form.value, _SOME_DAY)), None)
             if problem is not None:
                 owner = f"{tool.name}.{argument}"
                 raise document.error(f"does not fit {owner}: {problem.message}", form.at)
 
 
 def _check_arguments(
-    document: YamlFile, tool: Tool, entry: _ToolEntry, names: Sequence[str], at: Location
+    document: YamlFile,
+    tool: Tool,
+    entry: _ToolEntry,
+    names: Sequence[str],
+    at: Location,
+    *,
+    complete: bool | None = True,
 ) -> None:
+    """Each is the tool's and has values; every required one is there, or not every one is.
+
+    Parameters
+    ----------
+    complete: Whether the required ones must be there; None: it does not matter.
+    """
     for name in names:
         if name not in tool.properties:
             raise document.error(_unknown_argument(name, tool), at)
         if name not in entry.values:
             raise document.error(f"{{{name}}} has no pool under this tool's values", at)
-    for name in tool.required:
-        if name not in names:
-            raise document.error(f"the required argument {{{name}}} is not mentioned", at)
+    absent = [name for name in tool.required if name not in names]
+    if complete is True and absent:
+        raise document.error(f"the required argument {{{absent[0]}}} is not mentioned", at)
+    if complete is False and not absent:
+        raise document.error("every required argument is mentioned, so nothing is missing", at)
 
 
 def _unknown_argument(name: str, tool: Tool) -> str:

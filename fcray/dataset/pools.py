@@ -10,10 +10,12 @@ import itertools
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from fcray.dataset import speech
+from fcray.dataset.speech import When
 from fcray.tools import Language, canonical_json
 from fcray.yamlfile import Location, YamlFile
 
@@ -219,7 +221,8 @@ def _some_lists(
             chosen = rng.sample(items, size)
             spoken = _COMMA[language].join(form.spoken for form in chosen[:-1])
             spoken += (rng.choice(_LAST[language]) if size > 1 else "") + chosen[-1].spoken
-            if spoken not in said:
+            distinct = len({str(form.value) for form in chosen}) == size
+            if spoken not in said and distinct:
                 said.add(spoken)
                 wanted -= 1
                 yield Form([form.value for form in chosen], spoken, at)
@@ -249,7 +252,7 @@ def _check_unambiguous(document: YamlFile, pool: Pool) -> None:
     for language in LANGUAGES:
         meaning: dict[str, str] = {}
         for form in pool.forms[language]:
-            value = canonical_json(form.value)
+            value = str(form.value) if isinstance(form.value, When) else canonical_json(form.value)
             if form.spoken in meaning:
                 other = meaning[form.spoken]
                 problem = "stands twice" if other == value else f"means both {other} and {value}"
@@ -257,8 +260,64 @@ def _check_unambiguous(document: YamlFile, pool: Pool) -> None:
             meaning[form.spoken] = value
 
 
+def _relative(document: YamlFile, name: str, body: dict[str, Any], _: Mapping[str, Pool]) -> Pool:
+    """Dates, or dates with times, that mean something against the row's date."""
+    at: Location = ("pools", name)
+    key = "dates" if "dates" in body else "datetimes"
+    _only(document, body, (key,), at)
+    makers = {("dates", "relative"): speech.dates, ("dates", "past"): speech.past_dates}
+    makers["datetimes", "relative"] = speech.datetimes
+    known = [kind for name, kind in makers if name == key]
+    if body[key] not in known:
+        raise document.error(f"{key} are {' or '.join(known)}", (*at, key))
+    return _pool_of(name, at, makers[key, body[key]])
+
+
+def _times(document: YamlFile, name: str, body: dict[str, Any], _: Mapping[str, Pool]) -> Pool:
+    """Half hours, as they are said and in digits."""
+    at: Location = ("pools", name)
+    low, high = _bounds(document, body, "times", at, 0, 23)
+    return _pool_of(name, at, lambda language: speech.times(low, high, language))
+
+
+def _numerals(document: YamlFile, name: str, body: dict[str, Any], _: Mapping[str, Pool]) -> Pool:
+    """Whole numbers in digits and in words."""
+    at: Location = ("pools", name)
+    low, high = _bounds(document, body, "numerals", at, 0, 9999)
+    return _pool_of(name, at, lambda language: speech.numerals(low, high, language))
+
+
+def _bounds(
+    document: YamlFile, body: dict[str, Any], key: str, at: Location, low: int, high: int
+) -> tuple[int, int]:
+    _only(document, body, (key,), at)
+    bounds = body[key]
+    whole = isinstance(bounds, list) and len(bounds) == 2 and all(type(b) is int for b in bounds)
+    if not whole or not low <= bounds[0] <= bounds[1] <= high:
+        message = f"{key} are [first, last] in whole numbers from {low} to {high}"
+        raise document.error(message, (*at, key))
+    return bounds[0], bounds[1]
+
+
+def _pool_of(
+    name: str, at: Location, said: Callable[[Language], Iterable[tuple[Any, str]]]
+) -> Pool:
+    """A pool of spoken values; words that two of them share belong to the first."""
+    forms = {}
+    for language in LANGUAGES:
+        unique: dict[str, Form] = {}
+        for value, words in said(language):
+            unique.setdefault(words, Form(value, words, at))
+        forms[language] = tuple(unique.values())
+    return Pool(name, forms)
+
+
 _PARSERS: Mapping[str, Callable[[YamlFile, str, dict[str, Any], Mapping[str, Pool]], Pool]] = {
     "range": _range,
     "join": _join,
+    "dates": _relative,
+    "datetimes": _relative,
+    "times": _times,
+    "numerals": _numerals,
     "lists_of": _lists_of,
 }

@@ -7,11 +7,13 @@ files or of which split a candidate goes to.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from fcray.dataset import kinds
+from fcray.dataset.catalog import Catalog
 from fcray.dataset.split import normalise
 from fcray.dataset.templates import Filled, Template
-from fcray.tools import Example, Message, Origin, ToolCall, ToolCatalog
+from fcray.tools import Example, Origin
 
 
 def shuffled_indices(size: int, rng: random.Random) -> Iterator[int]:
@@ -71,20 +73,27 @@ class Source:
 
 
 def to_example(
-    filled: Filled, tools: ToolCatalog, *, identity: str, seed: int, kind: str
+    filled: Sequence[Filled], catalog: Catalog, *, identity: str, seed: int, kind: str
 ) -> Example:
-    """The row that `filled` becomes; arguments stand in the schema's order."""
-    template = filled.template
-    calls: tuple[ToolCall, ...] = ()
-    if template.tool:
-        arguments = tools[template.tool].ordered(dict(filled.arguments))
-        calls = (ToolCall(name=template.tool, arguments=arguments),)
+    """The row of `kind` that `filled` becomes; a plain call where that kind cannot be made of it.
+
+    Parameters
+    ----------
+    filled: One filled template, or two for the kinds in `kinds.TWO`.
+    """
+    row = kinds.Row(catalog, f"{seed}/{identity}")
+    first = filled[0]
+    makers: Mapping[str, Callable[..., kinds.Made | None]] = {**kinds.ONE, **kinds.TWO}
+    made = makers[kind](row, *filled)
+    if made is None:
+        made, kind = kinds.call(row, first), "call"
+    template = first.template
     return Example(
         id=identity,
-        messages=(Message(role="user", content=filled.request),),
-        tools=tuple(tools),
-        calls=calls,
-        response=template.answer,
+        messages=made.messages,
+        tools=tuple(tool for tool in catalog.tools if tool.name != made.withheld),
+        calls=made.calls,
+        response=made.response,
         origin=Origin(
             generator="template",
             template=template.id,

@@ -10,9 +10,11 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from fcray.dataset.pools import Form
+from fcray.dataset.speech import resolved
 from fcray.tools import Language
 
 
@@ -61,18 +63,28 @@ class Template:
         stated = {name: form.value for name, form in chosen.items()} if self.tool else {}
         return Filled(self, request, stated)
 
-    def says(self, request: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether `request` is this template with words that mean exactly `arguments`."""
+    def says(self, request: str, arguments: Mapping[str, Any], today: date | None = None) -> bool:
+        """Whether `request` is this template with words that mean exactly `arguments` on `today`."""
         if self.tool and arguments.keys() != self.forms.keys():
             return False
         spoken = [
-            [form.spoken for form in forms if not self.tool or same(form.value, arguments[name])]
+            [
+                form.spoken
+                for form in forms
+                if form.spoken in request
+                and (not self.tool or same(meant(form.value, today), arguments[name]))
+            ]
             for name, forms in self.forms.items()
         ]
         return any(
             self.text.format(**dict(zip(self.forms, words, strict=True))) == request
             for words in itertools.product(*spoken)
         )
+
+
+def meant(value: Any, today: date | None) -> Any:
+    """`value` on `today`; a relative date without a day means nothing."""
+    return value if today is None else resolved(value, today)
 
 
 def same(left: Any, right: Any) -> bool:

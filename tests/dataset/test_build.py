@@ -104,9 +104,9 @@ def test_the_default_spec_holds_out_wordings_of_every_tool() -> None:
 
 
 def test_a_stretch_of_training_holds_every_tool() -> None:
-    dataset = build_from(DataSpec(catalogs=(str(DATA),)), shipped())
-    for start in range(0, 800, 100):
-        stretch = dataset.train[start : start + 100]
+    dataset = build_from(DataSpec(catalogs=(str(DATA),), train=3000), shipped())
+    for start in range(0, 3000, 300):
+        stretch = dataset.train[start : start + 300]
         assert {row.calls[0].name for row in stretch if row.calls} == set(dataset.catalog.names)
 
 

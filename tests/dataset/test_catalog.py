@@ -20,7 +20,7 @@ def line_of(text: str, part: str) -> int:
 
 def test_the_shipped_catalog_is_rich_enough() -> None:
     catalog = shipped()
-    assert len(catalog.tools) == 10
+    assert len(catalog.tools) >= 40
     for tool in catalog.tools:
         for language in ("zh", "en"):
             templates = catalog.of(tool.name, language)
@@ -34,14 +34,20 @@ def test_the_shipped_catalog_is_rich_enough() -> None:
 
 
 def test_no_template_is_shared_by_two_tools() -> None:
-    texts = [normalise(template.text) for template in (*shipped().templates, *shipped().chat)]
-    assert len(set(texts)) == len(texts)
+    for language in ("zh", "en"):
+        said = [
+            normalise(template.text)
+            for template in (*shipped().templates, *shipped().chat)
+            if template.language == language
+        ]
+        assert len(set(said)) == len(said)
 
 
 def test_a_file_that_is_named_twice_is_read_once() -> None:
     names = load_catalogs([DATA, DATA / "office"]).tools.names
     assert names == shipped().tools.names
-    assert len(load_catalogs([DATA / "office"]).tools) == 4
+    office = load_catalogs([DATA / "office"]).tools.names
+    assert set(office) < set(names)
 
 
 # What is swapped in the small catalog → the line it is on afterwards, and what must be said.
@@ -127,7 +133,7 @@ def test_a_bad_catalog_is_named_with_file_and_line(case: str, tmp_path: Path) ->
     [
         ("[]", "this pool is empty"),
         ("text", "a pool is a list of values"),
-        ("{rang: [1, 2]}", "one of range, join, lists_of"),
+        ("{rang: [1, 2]}", "one of range, join, "),
         ("{range: [5, 1]}", "a range is"),
         ("{range: [1, 5], step: 0}", "a range is"),
         ("{range: [1, 5], stp: 2}", "known here: range, step"),

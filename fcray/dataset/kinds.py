@@ -1,0 +1,365 @@
+"""Kinds of rows beside the plain call: faults, contrasts, several calls, several turns.
+
+Each kind makes a row of one or two filled templates. What the assistant says in between is fixed wording
+here; what a user says is a template's or names an argument by its label. Pure: the row's own generator of
+random numbers decides everything. Knows nothing of splits or files.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from fcray.dataset.catalog import About, Catalog
+from fcray.dataset.derive import spoken_argument
+from fcray.dataset.pools import Form
+from fcray.dataset.speech import When, context, resolved
+from fcray.dataset.templates import Filled, Template, same
+from fcray.tools import Language, Message, ToolCall
+
+FIRST_DAY = date(2024, 1, 1)
+DAYS = 3 * 366
+"""Rows play on a day of these, from `FIRST_DAY` on."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A row without its id: what was said, what is offered, and what is right."""
+
+    messages: tuple[Message, ...]
+    calls: tuple[ToolCall, ...] = ()
+    response: str = ""
+    withheld: str = ""
+    """A tool that must not be offered."""
+
+
+class Row:
+    """What every maker works with: the catalog, the day, and the row's own chance."""
+
+    def __init__(self, catalog: Catalog, seed: str) -> None:
+        self.catalog = catalog
+        self.rng = random.Random(seed)
+        self.today = FIRST_DAY + timedelta(days=self.rng.randrange(DAYS))
+
+    def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolCall:
+        """A call with its relative dates resolved, its arguments in the schema's order."""
+        meant = {name: resolved(value, self.today) for name, value in arguments.items()}
+        return ToolCall(name=tool, arguments=self.catalog.tools[tool].ordered(meant))
+
+    def gold(self, filled: Filled) -> ToolCall:
+        return self.call(filled.template.tool, filled.arguments)
+
+    def about(self, tool: str) -> About:
+        return self.catalog.about[tool]
+
+    def label(self, tool: str, argument: str, language: Language) -> str:
+        """How an argument is named; derived from its name where the catalog does not say."""
+        given = self.about(tool).labels.get(argument, {}).get(language)
+        schema = self.catalog.tools[tool].properties.get(argument, {})
+        return given or spoken_argument(argument, schema, language)
+
+    def alone(self, tool: str, argument: str, language: Language) -> list[Form]:
+        """An argument's forms that can stand without what they count: 两 cannot."""
+        forms = self.about(tool).forms.get(argument, {}).get(language, ())
+        return [form for form in forms if form.spoken != "两"]
+
+    def other(self, tool: str, argument: str, language: Language, value: Any) -> Form | None:
+        """Another value of an argument, said in another way."""
+        forms = self.alone(tool, argument, language)
+        for _ in range(20 if forms else 0):
+            form = self.rng.choice(forms)
+            now, then = (resolved(one, self.today) for one in (form.value, value))
+            if not same(now, then):
+                return form
+        return None
+
+    def result(self, tool: str, language: Language) -> tuple[str, str]:
+        """What the tool gives back, as JSON, and what is then said."""
+        results = self.about(tool).results
+        if not results:
+            return _dumps({"ok": True}), "好了。" if language == "zh" else "Done."
+        chosen = self.rng.choice(results)
+        return _dumps(chosen.value), chosen.said[language]
+
+    def told(self, language: Language, *messages: Message) -> tuple[Message, ...]:
+        """The conversation, with the day told first where the catalog's tools depend on it.
+
+        All rows of a dataset tell it or none does, so that nothing can be guessed from its being there.
+        """
+        if not self.catalog.has_relative_dates:
+            return messages
+        return (Message(role="system", content=context(self.today, language)), *messages)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _user(text: str) -> Message:
+    return Message(role="user", content=text)
+
+
+def _says(text: str) -> Message:
+    return Message(role="assistant", content=text)
+
+
+def _calls(*calls: ToolCall) -> Message:
+    return Message(role="assistant", tool_calls=calls)
+
+
+def call(row: Row, filled: Filled) -> Made:
+    """A request that states everything."""
+    said = row.told(filled.template.language, _user(filled.request))
+    return Made(said, (row.gold(filled),))
+
+
+def answered(row: Row, filled: Filled) -> Made | None:
+    """A request that is answered in words: small talk, a contrast, an invalid value."""
+    said = row.told(filled.template.language, _user(filled.request))
+    return Made(said, response=filled.template.answer)
+
+
+def missing(row: Row, filled: Filled) -> Made | None:
+    """A required argument is not said: it is asked for."""
+    said = row.told(filled.template.language, _user(filled.request))
+    return Made(said, response=_question(row, filled))
+
+
+def _absent(row: Row, filled: Filled) -> list[str]:
+    tool = row.catalog.tools[filled.template.tool]
+    return [name for name in tool.required if name not in filled.arguments]
+
+
+def _question(row: Row, filled: Filled) -> str:
+    language, tool = filled.template.language, filled.template.tool
+    labels = [row.label(tool, name, language) for name in _absent(row, filled)]
+    if language == "zh":
+        return f"请问{'、'.join(labels)}是什么？"
+    return f"Could you tell me the {' and the '.join(labels)}?"
+
+
+def slot_filling(row: Row, filled: Filled) -> Made | None:
+    """What was missing is said in a second turn."""
+    language, tool = filled.template.language, filled.template.tool
+    arguments, words = dict(filled.arguments), list[str]()
+    absent = _absent(row, filled)
+    for name in absent:
+        forms = row.alone(tool, name, language)
+        if not forms:
+            return None
+        form = row.rng.choice(forms)
+        arguments[name] = form.value
+        label = row.label(tool, name, language)
+        words.append(_labelled(label, form, language) if len(absent) > 1 else form.spoken)
+    turns = [
+        _user(filled.request),
+        _says(_question(row, filled)),
+        _user(("，" if language == "zh" else ", ").join(words)),
+    ]
+    return Made(row.told(language, *turns), (row.call(tool, arguments),))
+
+
+def _labelled(label: str, form: Form, language: Language) -> str:
+    if _is_adverb(form, language):
+        return form.spoken
+    return f"{label}是{form.spoken}" if language == "zh" else f"the {label} is {form.spoken}"
+
+
+def _is_adverb(form: Form, language: Language) -> bool:
+    """Whether a form stands for itself ("on Monday"), so that "the day is …" would sound wrong."""
+    if isinstance(form.value, When):
+        return True
+    return language == "en" and form.spoken.split()[0].lower() in _PREPOSITIONS
+
+
+_PREPOSITIONS = (
+    *("on", "in", "at", "for", "to", "by", "from", "until", "since", "before", "after"),
+    *("with", "without", "including", "excluding", "within", "under", "over", "next", "last"),
+)
+
+
+def _changed(row: Row, filled: Filled) -> tuple[str, Form] | None:
+    """One of the arguments with another value."""
+    names = list(filled.arguments)
+    row.rng.shuffle(names)
+    for name in names:
+        tool, language = filled.template.tool, filled.template.language
+        form = row.other(tool, name, language, filled.arguments[name])
+        if form is not None:
+            return name, form
+    return None
+
+
+_CORRECTIONS: Mapping[Language, tuple[str, ...]] = {
+    "zh": (
+        "不对，{label}应该是{value}",
+        "等等，{label}改成{value}",
+        "我说错了，{label}是{value}",
+        "不对，是{value}",
+        "说错了，应该是{value}",
+    ),
+    "en": (
+        "Sorry, the {label} should be {value}.",
+        "Wait, make the {label} {value}.",
+        "I misspoke: the {label} is {value}.",
+        "No, {value}.",
+        "Sorry, I meant {value}.",
+    ),
+}
+_FOLLOW_UPS: Mapping[Language, tuple[str, ...]] = {
+    "zh": (
+        "那{label}换成{value}呢？",
+        "再来一次，{label}用{value}",
+        "同样的，{label}是{value}",
+        "那{value}呢？",
+    ),
+    "en": (
+        "And with the {label} {value}?",
+        "Once more, with {value} as the {label}.",
+        "The same again, but the {label} is {value}.",
+        "And {value}?",
+        "The same again: {value}.",
+    ),
+}
+
+
+def _second_turn(
+    row: Row, filled: Filled, frames: Mapping[Language, tuple[str, ...]]
+) -> Made | None:
+    """A whole round, then another request that changes one argument."""
+    changed = _changed(row, filled)
+    if changed is None:
+        return None
+    name, form = changed
+    language, tool = filled.template.language, filled.template.tool
+    usable = _usable(frames, form, language, alone=_is_alone(row, tool, form, language))
+    if not usable:
+        return None
+    value, said = row.result(tool, language)
+    label = row.label(tool, name, language)
+    turns = [
+        _user(filled.request),
+        _calls(row.gold(filled)),
+        Message(role="tool", content=value),
+        _says(said),
+        _user(row.rng.choice(usable).format(label=label, value=form.spoken)),
+    ]
+    arguments = {**filled.arguments, name: form.value}
+    return Made(row.told(language, *turns), (row.call(tool, arguments),))
+
+
+def _usable(
+    frames: Mapping[Language, tuple[str, ...]], form: Form, language: Language, *, alone: bool
+) -> list[str]:
+    """The frames that name the argument unless the form stands for itself, and those that do not.
+
+    Parameters
+    ----------
+    alone: Whether the form can mean one argument only, so that none needs to be named.
+    """
+    named = not _is_adverb(form, language)
+    return [frame for frame in frames[language] if (named if "{label}" in frame else alone)]
+
+
+def _is_alone(row: Row, tool: str, form: Form, language: Language) -> bool:
+    """Whether no two arguments of the tool could be meant by these words."""
+    forms = row.about(tool).forms.values()
+    return sum(any(f.spoken == form.spoken for f in of.get(language, ())) for of in forms) == 1
+
+
+def correction(row: Row, filled: Filled) -> Made | None:
+    """The user puts an argument right after the call."""
+    return _second_turn(row, filled, _CORRECTIONS)
+
+
+def follow_up(row: Row, filled: Filled) -> Made | None:
+    """The same again with another argument."""
+    return _second_turn(row, filled, _FOLLOW_UPS)
+
+
+def after_result(row: Row, filled: Filled) -> Made | None:
+    """The tool has answered: say so in words."""
+    language = filled.template.language
+    value, said = row.result(filled.template.tool, language)
+    turns = [_user(filled.request), _calls(row.gold(filled)), Message(role="tool", content=value)]
+    return Made(row.told(language, *turns), response=said)
+
+
+_JOINTS: Mapping[Language, tuple[str, ...]] = {
+    "zh": ("{0}另外，{1}", "{0}还有，{1}", "两件事：{0}然后，{1}"),
+    "en": ("{0} Also: {1}", "Two things. {0} And: {1}", "{0} After that: {1}"),
+}
+_STOP: Mapping[Language, str] = {"zh": "。", "en": "."}
+
+
+def _joined(row: Row, first: Filled, second: Filled) -> Message:
+    language = first.template.language
+    one = first.request
+    if one[-1] not in "。？！.?!":
+        one += _STOP[language]
+    return _user(row.rng.choice(_JOINTS[language]).format(one, second.request))
+
+
+def parallel(row: Row, first: Filled, second: Filled) -> Made | None:
+    """Two requests in one sentence: two calls at once."""
+    said = row.told(first.template.language, _joined(row, first, second))
+    return Made(said, (row.gold(first), row.gold(second)))
+
+
+def sequence(row: Row, first: Filled, second: Filled) -> Made | None:
+    """Two requests, the first of them done: the second call is next."""
+    language = first.template.language
+    value, _ = row.result(first.template.tool, language)
+    done = (_calls(row.gold(first)), Message(role="tool", content=value))
+    return Made(row.told(language, _joined(row, first, second), *done), (row.gold(second),))
+
+
+def unknown_tool(row: Row, filled: Filled) -> Made | None:
+    """The tool that would be right is not offered: say what can be done."""
+    others = [tool for tool in row.catalog.tools if tool.name != filled.template.tool]
+    if not others:
+        return None
+    language = filled.template.language
+    shown = [tool.name for tool in row.rng.sample(others, min(3, len(others)))]
+    if language == "zh":
+        text = f"抱歉，我没有能做这件事的工具。我可以用：{'、'.join(shown)}。"
+    else:
+        text = f"Sorry, I have no tool for that. What I can use: {', '.join(shown)}."
+    said = row.told(language, _user(filled.request))
+    return Made(said, response=text, withheld=filled.template.tool)
+
+
+ONE: Mapping[str, Callable[[Row, Filled], Made | None]] = {
+    "call": call,
+    "unseen_template": call,
+    "irrelevant": answered,
+    "contrast": answered,
+    "invalid": answered,
+    "missing": missing,
+    "slot_filling": slot_filling,
+    "correction": correction,
+    "follow_up": follow_up,
+    "after_result": after_result,
+    "unknown_tool": unknown_tool,
+}
+"""Kinds that one filled template makes."""
+
+TWO: Mapping[str, Callable[[Row, Filled, Filled], Made | None]] = {
+    "parallel": parallel,
+    "sequence": sequence,
+}
+"""Kinds that two make."""
+
+
+def templates_of(
+    catalog: Catalog, kind: str, tool: str, trained: tuple[Template, ...]
+) -> tuple[Template, ...]:
+    """The templates that rows of a kind begin with, where they are not the tool's ordinary ones."""
+    about = catalog.about.get(tool)
+    if about is None or kind not in ("missing", "slot_filling", "invalid", "contrast"):
+        return trained
+    return {"invalid": about.invalid, "contrast": about.contrast}.get(kind, about.incomplete)
