@@ -7,7 +7,6 @@ until a command needs them, so `--help` is quick.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fcray import __version__, settings
+from fcray.cli_data import SpecPath, data_app, print_json
 from fcray.errors import FcrayError, UserError
 
 app = typer.Typer(
@@ -27,12 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Build and look at training data.", no_args_is_help=True)
 registry_app = typer.Typer(help="The adapters that were promoted.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(registry_app, name="registry")
 
-SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="a sweep spec (sweeps/*.yaml)")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 Force = Annotated[bool, typer.Option("--force", help="go on in a run that had another spec")]
 RegistryFolder = Annotated[Path, typer.Option("--registry", help="folder of the registry")]
@@ -90,10 +88,6 @@ def _quiet_libraries() -> None:
         }
     )
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _version(wanted: bool) -> None:
@@ -211,7 +205,7 @@ def evaluate(
         pool.close()
     scores = score(outcomes)
     if as_json:
-        _print_json(scores.to_dict())
+        print_json(scores.to_dict())
     else:
         show_scores(f"{adapter or read.model.base} on {len(examples)} {split} requests", scores)
 
@@ -277,7 +271,7 @@ def serve(
         endpoint = serving.deploy(config)
         try:
             if as_json:
-                _print_json({"base_url": endpoint.base_url, "models": list(endpoint.models)})
+                print_json({"base_url": endpoint.base_url, "models": list(endpoint.models)})
             else:
                 print(f"serving {manifest.version} at {endpoint.base_url}")
                 print(f"models: {', '.join(endpoint.models)}")
@@ -318,66 +312,13 @@ def call(
         raise UserError(f"the endpoint refused: {error.message}") from None
     message = answer.choices[0].message
     if as_json:
-        _print_json(message.model_dump(exclude_none=True))
+        print_json(message.model_dump(exclude_none=True))
         return
     for made in message.tool_calls or ():
         if made.type == "function":
             print(f"{made.function.name} {made.function.arguments}")
     if message.content:
         print(message.content)
-
-
-@data_app.command("build")
-def data_build(
-    spec: SpecPath,
-    out: Annotated[Path, typer.Option("--out", help="folder to write")],
-    as_json: Json = False,
-) -> None:
-    """Build, verify and write the examples of a spec as JSON lines."""
-    from fcray.dataset.build import build, write
-    from fcray.spec import SweepSpec
-
-    built = build(SweepSpec.read(spec).data)
-    write(built, out)
-    _show_data(built, str(out), as_json)
-
-
-@data_app.command("stats")
-def data_stats(spec: SpecPath, as_json: Json = False) -> None:
-    """How many examples a spec gives, by split, language and kind; writes nothing."""
-    from fcray.dataset.build import build
-    from fcray.spec import SweepSpec
-
-    _show_data(build(SweepSpec.read(spec).data), None, as_json)
-
-
-def _show_data(built: Any, out: str | None, as_json: bool) -> None:
-    from collections import Counter
-
-    from rich.console import Console
-
-    from fcray.console import table
-
-    splits = {name: getattr(built, name) for name in ("train", "validation", "test")}
-    counts = {
-        name: Counter((e.origin.language, e.origin.kind) for e in rows)
-        for name, rows in splits.items()
-    }
-    if as_json:
-        plain = {
-            name: {f"{language}/{kind}": n for (language, kind), n in sorted(found.items())}
-            for name, found in counts.items()
-        }
-        _print_json({"sha256": built.sha256, "out": out, "splits": plain})
-        return
-    columns = sorted({key for found in counts.values() for key in found})
-    head = ["split", "examples>", *(f"{language} {kind}>" for language, kind in columns)]
-    rows = [
-        [name, str(len(splits[name])), *(str(found[key]) for key in columns)]
-        for name, found in counts.items()
-    ]
-    Console(highlight=False).print(table(f"{len(built.catalog)} tools", head, rows))
-    print(f"sha256 {built.sha256}" + (f", written to {out}" if out else ""))
 
 
 @registry_app.command("list")
@@ -393,7 +334,7 @@ def registry_list(registry: RegistryFolder = Path("registry"), as_json: Json = F
     aliases = {version: alias for alias, version in store.aliases().items()}
     manifests = [store.manifest(version) for version in store.versions()]
     if as_json:
-        _print_json([{"version": m.version, "metrics": m.metrics} for m in manifests])
+        print_json([{"version": m.version, "metrics": m.metrics} for m in manifests])
         return
     rows = [
         (
@@ -421,7 +362,7 @@ def registry_verify(
 
     folder = Registry(registry).path(version)
     if as_json:
-        _print_json({"version": folder.name, "path": str(folder), "whole": True})
+        print_json({"version": folder.name, "path": str(folder), "whole": True})
     else:
         print(f"{folder.name}: every file is what was stored")
 

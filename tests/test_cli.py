@@ -40,7 +40,7 @@ def spec_with(folder: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("budget:", "buget:", "spec.yaml:25: buget: unknown field; did you mean 'budget'?"),
+        ("budget:", "buget:", "spec.yaml:36: buget: unknown field; did you mean 'budget'?"),
         ("batch: 4", "batch: four", "training.batch: input should be a valid integer"),
         ("rank: {choice:", "rank: {choise:", "search.rank.choise: unknown field"),
         ("name: quickstart", "nam: quickstart", "name: this field is required"),
@@ -113,7 +113,7 @@ def test_a_users_mistake_exits_with_2(tmp_path: Path, arguments: tuple[str, ...]
 
 
 def test_data_is_built_and_counted(tmp_path: Path) -> None:
-    spec = spec_with(tmp_path, "train: 1400", "train: 60")
+    spec = spec_with(tmp_path, "train: 2000", "train: 60")
     counted = fcray("data", "stats", str(spec), "--json")
     built = fcray("data", "build", str(spec), "--out", str(tmp_path / "out"), "--json")
     assert counted.returncode == built.returncode == 0
@@ -121,3 +121,55 @@ def test_data_is_built_and_counted(tmp_path: Path) -> None:
     assert first["sha256"] == second["sha256"]
     assert sum(first["splits"]["train"].values()) == 60
     assert len((tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()) == 60
+
+
+def test_rows_go_out_and_come_back(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    row = {
+        "instruction": "北京天气",
+        "function_call": {"name": "get_weather", "arguments": {"city": "北京"}},
+        "tools": [
+            {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {}}}}
+        ],
+    }
+    rows.write_text(f"{json.dumps(row)}\nnot JSON\n", encoding="utf-8")
+    done = fcray("data", "import", "alpaca", str(rows), "--out", "mine.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "line 2, rejected: not JSON" in done.stdout
+    done = fcray("data", "export", "sharegpt", "mine.parquet", "--out", "theirs.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (written,) = json.loads((tmp_path / "theirs.json").read_text(encoding="utf-8"))
+    assert written["conversations"][0] == {"from": "human", "value": "北京天气"}
+    info = json.loads((tmp_path / "dataset_info.json").read_text(encoding="utf-8"))
+    assert info["theirs"]["file_name"] == "theirs.json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("import", "alpacca", "x.jsonl"), "there is no format 'alpacca'"),
+        (("import", "alpaca", "absent.jsonl"), "absent.jsonl: there is no such file"),
+        (("export", "openai", "bad.jsonl"), "bad.jsonl:1: not a row of the format fcray"),
+        (("catalog", "bad.jsonl"), "no source of tools: 'bad.jsonl'"),
+    ],
+)
+def test_rows_that_cannot_be_read_leave_nothing(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jsonl").write_text("{}\n", encoding="utf-8")
+    done = fcray("data", *arguments, "--out", "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.jsonl"]
+
+
+def test_a_catalog_is_made_once(tmp_path: Path) -> None:
+    parameters = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    tool = {"name": "track_parcel", "description": "Track a parcel.", "parameters": parameters}
+    (tmp_path / "tools.json").write_text(json.dumps([tool]), encoding="utf-8")
+    done = fcray("data", "catalog", "tools.json", "--out", "mine", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tools"] == ["track_parcel"]
+    again = fcray("data", "catalog", "tools.json", "--out", "mine", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "--force replaces it" in again.stderr
