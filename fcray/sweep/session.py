@@ -64,7 +64,9 @@ def ray_session() -> Iterator[None]:
         except (RuntimeError, ValueError, OSError) as error:
             raise FcrayError(f"Ray does not start: {str(error).splitlines()[0]}") from error
         try:
-            yield
+            # Once more: Ray put a handler of its own below ours, which prints a stack at SIGTERM.
+            with _signals():
+                yield
         finally:
             ray.shutdown()
 
