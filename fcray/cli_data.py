@@ -129,14 +129,16 @@ def import_rows(
     """Read rows of another format and write them as fcray's own; what is wrong with them is reported."""
     from fcray.dataset import transfer
 
-    report = transfer.Report()
-    catalog = transfer.tools_in(tools, report) if tools else None
+    report, about_tools = transfer.Report(), transfer.Report()
+    catalog = transfer.tools_in(tools, about_tools) if tools else None
     gold = transfer.answers_in(answers) if answers else None
     examples = transfer.read_examples(
         rows, transfer.format_named(form), report, domain=domain, catalog=catalog, answers=gold
     )
     transfer.write_examples(out, transfer.format_named("fcray"), examples, transfer.Report())
     _show_report(report, f"{rows} → {out}", "examples", as_json)
+    for finding in about_tools.notes:
+        _say(f"{tools}:{finding.line}: {finding.reason}", as_json)
 
 
 @data_app.command("verify")
@@ -167,7 +169,8 @@ def verify(
     for url in rows:
         name = url.rpartition("/")[2]
         report, audit = transfer.Report(), audits.setdefault(name, Audit())
-        passed = auditor.accepted(transfer.read_examples(url, native, report), name, audit)
+        examples = transfer.read_examples(url, native, report, catalog=_tools_beside(url))
+        passed = auditor.accepted(examples, name, audit)
         if out is None:
             for _ in passed:
                 pass
@@ -182,6 +185,13 @@ def verify(
         _show_audits(audits, STAGES)
     if any(audit.rejections for audit in audits.values()):
         raise typer.Exit(1)
+
+
+def _tools_beside(url: str) -> dict[str, Any]:
+    """The tools of the dataset that a local file of rows belongs to."""
+    from fcray.dataset.build import manifest_tools
+
+    return {} if "://" in url else {tool.name: tool for tool in manifest_tools(Path(url).parent)}
 
 
 def _counter(base: str) -> Any:
@@ -230,7 +240,8 @@ def export_rows(
     known = transfer.format_named(form)
     report = transfer.Report()
     native = transfer.format_named("fcray")
-    examples = transfer.read_examples(rows, native, transfer.Report(), strict=True)
+    catalog = _tools_beside(rows)
+    examples = transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog)
     transfer.write_examples(out, known, examples, report)
     if form == "sharegpt" and not out.endswith(".parquet"):
         folder, _, file = out.rpartition("/")

@@ -191,6 +191,10 @@ class ToolCatalog(Sequence[Tool]):
     def __contains__(self, item: object) -> bool:
         return item in self._by_name if isinstance(item, str) else item in self._tools
 
+    def get(self, name: str) -> Tool | None:
+        """The tool of this name, if there is one."""
+        return self._by_name.get(name)
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._by_name)

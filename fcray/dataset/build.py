@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from fcray.dataset import files, formats
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.kinds import TWO, templates_of
 from fcray.dataset.split import UNSEEN_TEMPLATE_ROWS, Cell, hold_out, interleave, plan, spread
@@ -31,8 +30,10 @@ from fcray.tools import Example, Tool, ToolCatalog, canonical_json
 
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Version of the written form; a reader refuses any other."""
+
+NATIVE = formats.FORMATS["fcray"]
 
 _Seeds = tuple[Filled, ...]
 """What one row is made of: one filled template, or two."""
@@ -100,7 +101,7 @@ def _dataset(tools: ToolCatalog, splits: dict[str, tuple[Example, ...]]) -> Data
     for split in SPLITS:
         digest.update(f"\n{split}\n".encode())
         for example in splits[split]:
-            digest.update(_line(example).encode())
+            digest.update(_line(example, tools).encode())
     return Dataset(**splits, catalog=tools, sha256=digest.hexdigest())
 
 
@@ -254,7 +255,7 @@ def write(dataset: Dataset, folder: str | Path) -> None:
     aside.mkdir()
     try:
         for split in SPLITS:
-            lines = "".join(_line(example) for example in getattr(dataset, split))
+            lines = "".join(_line(example, dataset.catalog) for example in getattr(dataset, split))
             (aside / f"{split}.jsonl").write_text(lines, encoding="utf-8")
         manifest = json.dumps(_manifest(dataset), ensure_ascii=False, indent=2)
         (aside / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
@@ -294,11 +295,17 @@ def _counts(rows: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def _line(example: Example) -> str:
-    """One row; its tools by name, since the manifest holds them once."""
-    row = example.model_dump(mode="json")
-    row["tools"] = [tool.name for tool in example.tools]
-    return canonical_json(row) + "\n"
+def _line(example: Example, tools: ToolCatalog) -> str:
+    """One row; its tools by name where the manifest holds them."""
+    row = NATIVE.write(example.model_copy(update={"tools": ()}))
+    row["tools"] = json.dumps(
+        [
+            tool.name if tools.get(tool.name) is tool else tool.model_dump()
+            for tool in example.tools
+        ],
+        ensure_ascii=False,
+    )
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def read(folder: str | Path) -> Dataset:
@@ -311,12 +318,7 @@ def read(folder: str | Path) -> Dataset:
     folder = Path(folder)
     path = folder / MANIFEST
     manifest = _json(_text(path), path, 1)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"not the manifest of a dataset of format {FORMAT}", file=path)
-    try:
-        tools = ToolCatalog(Tool.model_validate(tool) for tool in manifest["tools"])
-    except (KeyError, ValueError) as error:
-        raise UserError(f"its tools cannot be read: {error}", file=path) from None
+    tools = _tools_of(manifest, path)
     splits = {split: _rows(folder / f"{split}.jsonl", tools) for split in SPLITS}
     dataset = _dataset(tools, splits)
     if dataset.sha256 != manifest.get("sha256"):
@@ -324,17 +326,39 @@ def read(folder: str | Path) -> Dataset:
     return dataset
 
 
+def manifest_tools(folder: str | Path) -> ToolCatalog:
+    """The tools of the dataset in `folder`; none where it is no dataset.
+
+    Raises
+    ------
+    UserError: Its manifest cannot be read.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        return ToolCatalog(())
+    return _tools_of(_json(_text(path), path, 1), path)
+
+
+def _tools_of(manifest: Any, path: Path) -> ToolCatalog:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"not the manifest of a dataset of format {FORMAT}", file=path)
+    try:
+        return ToolCatalog(Tool.model_validate(tool) for tool in manifest["tools"])
+    except (KeyError, ValueError) as error:
+        raise UserError(f"its tools cannot be read: {error}", file=path) from None
+
+
 def _rows(path: Path, tools: ToolCatalog) -> tuple[Example, ...]:
     rows: list[Example] = []
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line:
-            continue
-        row = _json(line, path, number)
+    catalog = {tool.name: tool for tool in tools}
+    for record in files.read(str(path)):
+        source = formats.Source(path.stem, len(rows), catalog=catalog)
         try:
-            row["tools"] = [tools[name] for name in row["tools"]]
-            rows.append(Example.model_validate(row))
-        except (KeyError, TypeError, ValidationError) as error:
-            raise UserError(f"not a row: {error}", file=path, line=number) from None
+            if record.problem:
+                raise formats.RowError(record.problem)
+            rows += NATIVE.read(record.value, source)
+        except formats.RowError as error:
+            raise UserError(f"not a row: {error}", file=path, line=record.line) from None
     return tuple(rows)
 
 

@@ -192,8 +192,21 @@ def test_reading_names_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="changed since"):
         read(out)
     (out / "train.jsonl").write_text(rows + "{oops\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"train\.jsonl:7: not valid JSON"):
+    with pytest.raises(UserError, match=r"train\.jsonl:7: not a row: not JSON"):
         read(out)
     (out / "train.jsonl").write_text(rows + '{"tools": ["nope"]}\n', encoding="utf-8")
     with pytest.raises(UserError, match=r"train\.jsonl:7: not a row"):
         read(out)
+
+
+def test_the_datasets_library_loads_what_was_written(tmp_path: Path) -> None:
+    import datasets
+
+    dataset = build(DataSpec(catalogs=(str(DATA),), train=120, test=60, kinds={"parallel": 0.1}))
+    write(dataset, tmp_path / "out")
+    files = {split: str(tmp_path / "out" / f"{split}.jsonl") for split in SPLITS}
+    loaded = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
+    assert {split: loaded[split].num_rows for split in SPLITS} == {
+        split: len(getattr(dataset, split)) for split in SPLITS
+    }
+    assert read(tmp_path / "out") == dataset

@@ -205,17 +205,30 @@ def make_tool(name: Any, description: Any, parameters: dict[str, Any], notes: li
         raise RowError(f"the tool {name!r} is invalid: {message}") from None
 
 
-def read_tools(value: Any, notes: list[Note]) -> tuple[Tool, ...]:
-    """A list of tools, or its JSON text; empty or absent for none. A repeated name counts once."""
+def read_tools(
+    value: Any, notes: list[Note], catalog: Mapping[str, Tool] | None = None
+) -> tuple[Tool, ...]:
+    """A list of tools, or its JSON text; empty or absent for none. A repeated name counts once.
+
+    Parameters
+    ----------
+    catalog: Tools that may stand by their names.
+    """
     if value in (None, "", []):
         return ()
     tools: dict[str, Tool] = {}
     for one in listed(loads(value, "tools"), "tools"):
-        tool = read_tool(one, notes)
+        tool = _named(one, catalog or {}) if isinstance(one, str) else read_tool(one, notes)
         if tool.name in tools:
             notes.append(Note("tool listed twice", f"the tool {tool.name!r} is listed twice"))
         tools.setdefault(tool.name, tool)
     return tuple(tools.values())
+
+
+def _named(name: str, catalog: Mapping[str, Tool]) -> Tool:
+    if name not in catalog:
+        raise RowError(f"no manifest beside the rows holds the tool {name!r}")
+    return catalog[name]
 
 
 def tool_value(tool: Tool) -> dict[str, Any]:

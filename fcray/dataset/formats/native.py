@@ -1,7 +1,8 @@
 """fcray's own rows: whatever an example holds comes back.
 
 Arguments and tools are JSON text, so that every row has the same columns whatever the tools are: that is
-what Parquet and the `datasets` library need. The columns are listed in data/README.md.
+what Parquet and the `datasets` library need. A tool may stand by its name where a manifest beside the rows
+holds it. The columns are listed in data/README.md.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Native:
         messages = tuple(_message(one) for one in listed(row.get("messages"), "messages"))
         if not messages:
             raise RowError("messages is empty")
-        tools = read_tools(row.get("tools"), source.notes)
+        tools = read_tools(row.get("tools"), source.notes, source.catalog)
         calls = read_calls(listed(row.get("calls"), "calls"))
         known = {tool.name: tool for tool in tools}
         for call in calls:
