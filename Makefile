@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit clean
+.PHONY: help env demo test lint unit bench-dataset clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
+	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
 	@echo "make env    only make the environment in $(VENV)"
 	@echo "make clean  remove the environment and the runs"
 
@@ -40,6 +41,9 @@ lint: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest
+
+bench-dataset: $(READY)
+	$(BIN)/python -m benchmarks.dataset
 
 clean:
 	rm -rf $(VENV) runs registry

@@ -101,7 +101,7 @@ class Job:
     def save(self) -> None:
         """Write summary and report."""
         self.record.machine = machine()
-        self.record.versions = {name: version(name) for name in _PACKAGES}
+        self.record.versions = versions()
         self.record.paths = self.record.paths | {
             "run": str(self.folder.path),
             "report": str(self.folder.report),
@@ -312,6 +312,11 @@ def mistakes(outcomes: tuple[Outcome, ...]) -> list[MistakeRecord]:
     ]
 
 
+def versions() -> dict[str, str]:
+    """Of fcray and what its figures depend on."""
+    return {name: version(name) for name in _PACKAGES}
+
+
 def machine() -> dict[str, Any]:
     """What this machine is, as benchmarks and records state it."""
     import os
@@ -325,11 +330,12 @@ def machine() -> dict[str, Any]:
         name = next(
             (x.partition(":")[2].strip() for x in lines if x.startswith("model name")), name
         )
+    amx = torch.cpu.get_capabilities().get("amx_bf16", False)
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "cpu": name,
         "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "instructions": torch.backends.cpu.get_cpu_capability() + (" with AMX" if amx else ""),
         "gpus": gpus,
         "python": platform.python_version(),
         "system": platform.system(),

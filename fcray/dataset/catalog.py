@@ -7,6 +7,7 @@ examples are drawn or divided. The format is described in data/README.md.
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -137,8 +138,14 @@ class Catalog:
 
     def of(self, tool: str, language: Language) -> tuple[Template, ...]:
         """The templates of `tool` in `language`; of an empty name, the small talk."""
-        source = self.templates if tool else self.chat
-        return tuple(t for t in source if t.tool == tool and t.language == language)
+        return self._by_cell.get((tool, language), ())
+
+    @cached_property
+    def _by_cell(self) -> dict[tuple[str, Language], tuple[Template, ...]]:
+        found: dict[tuple[str, Language], list[Template]] = defaultdict(list)
+        for template in (*self.templates, *self.chat):
+            found[template.tool, template.language].append(template)
+        return {cell: tuple(templates) for cell, templates in found.items()}
 
 
 def load_catalogs(folders: Iterable[str | Path], names: Sequence[str] = ()) -> Catalog:

@@ -158,10 +158,15 @@ def wait_for(condition: Any, seconds: float) -> None:
 @contextmanager
 def running(spec_file: Path, marker: str) -> Iterator[subprocess.Popen[bytes]]:
     """`fcray sweep` in a process of its own; nothing of it outlives the block."""
-    command = [sys.executable, "-m", "fcray.cli", "sweep", str(spec_file), "--json"]
+    # Tests that run in the background inherit a SIGINT that is ignored; a terminal's is not.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "fcray.cli"]
+    command += ["sweep", str(spec_file), "--json"]
     environment = {**os.environ, "FCRAY_TEST_MARKER": marker}
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         yield process

@@ -1,0 +1,63 @@
+"""How long 100,000 verified rows take, and how memory grows with them. Run by `make bench-dataset`.
+
+Each size runs in a process of its own, so that one's memory is not the other's.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import get_args
+
+from benchmarks.result import Target, publish
+from fcray.dataset.build import build
+from fcray.spec import DataSpec, Kind
+
+DATA = Path(__file__).parents[1] / "data"
+ROWS = 100_000
+
+
+def measure(rows: int) -> None:
+    """Build `rows` rows of all kinds over all shipped tools; print seconds and peak memory as JSON."""
+    kinds: dict[Kind, float] = dict.fromkeys(get_args(Kind), 0.04)
+    spec = DataSpec(
+        catalogs=(str(DATA),), train=rows, validation=200, test=400, irrelevant=0.01, kinds=kinds
+    )
+    began = time.perf_counter()
+    built = build(spec)
+    seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rows": len(built.train), "seconds": seconds, "mebibytes": memory}))
+
+
+def main() -> None:
+    found = {}
+    for rows in (ROWS // 10, ROWS):
+        command = [sys.executable, "-m", "benchmarks.dataset", str(rows)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[rows] = json.loads(done.stdout.splitlines()[-1])
+    small, large = found[ROWS // 10], found[ROWS]
+    figures = {
+        "rows": large["rows"],
+        "seconds": large["seconds"],
+        "rows a second": large["rows"] / large["seconds"],
+        "peak MiB": large["mebibytes"],
+        f"peak MiB of {small['rows']:,} rows": small["mebibytes"],
+    }
+    growth = large["mebibytes"] / small["mebibytes"]
+    publish(
+        "dataset",
+        figures,
+        [
+            Target.at_most(f"seconds for {ROWS:,} verified rows", large["seconds"], 180),
+            Target.at_most("memory of ten times the rows, as a multiple", growth, 1.5),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1])) if len(sys.argv) > 1 else main()
