@@ -39,7 +39,7 @@ def _sentences(catalog: Catalog, tool: str, language: Language) -> int:
 
 
 def measure(rows: int) -> None:
-    """Build `rows` rows of all kinds over the shipped tools that have as many; print seconds and peak memory as JSON."""
+    """Build rows of all kinds over the shipped tools that have as many; print time and memory as JSON."""
     kinds: dict[Kind, float] = dict.fromkeys(get_args(Kind), 0.04)
     spec = DataSpec(
         catalogs=(str(DATA),),
