@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ class Target:
 
     Attributes
     ----------
-    met: Whether `value` is at most (or, with `at_least`, at least) `target`.
+    met: Whether `value` is on the right side of `target`.
     """
 
     name: str
@@ -33,7 +32,7 @@ class Target:
 
     @classmethod
     def at_most(cls, name: str, value: float, target: float) -> Target:
-        return cls(name, value, target, operator.le(value, target))
+        return cls(name, value, target, value <= target)
 
 
 def publish(name: str, figures: dict[str, Any], targets: list[Target]) -> None:

@@ -135,7 +135,7 @@ def import_rows(
     examples = transfer.read_examples(
         rows, transfer.format_named(form), report, domain=domain, catalog=catalog, answers=gold
     )
-    transfer.write_examples(out, transfer.format_named("fcray"), examples, transfer.Report())
+    transfer.write_examples(out, transfer.format_named("fcray"), examples)
     _show_report(report, f"{rows} → {out}", "examples", as_json)
     for finding in about_tools.notes:
         _say(f"{tools}:{finding.line}: {finding.reason}", as_json)
@@ -175,7 +175,7 @@ def verify(
             for _ in passed:
                 pass
         else:
-            transfer.write_examples(f"{out}/{name}", native, passed, transfer.Report())
+            transfer.write_examples(f"{out}/{name}", native, passed)
         for finding in report.rejections:
             audit.rows += 1
             audit.reject_line(finding.line, finding.reason)

@@ -12,7 +12,7 @@ import random
 import shutil
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Dataset:
         `call`, `unseen_template` (test only: a wording that training lacks), `irrelevant`, or one of
         the spec's `kinds`.
     catalog: The tools that rows offer.
-    sha256: Hash of tools and rows, in canonical JSON.
+    sha256: Hash of the tools and of the rows as they are written.
     """
 
     train: tuple[Example, ...]
@@ -125,11 +125,12 @@ def _draw(spec: DataSpec, catalog: Catalog) -> dict[str, _Groups]:
     source = Source(spec.seed)
     groups: dict[str, _Groups] = {split: {} for split in SPLITS}
     shares = _Shares(spec)
+    trained = {cell: hold_out(catalog.of(cell.tool, cell.language), spec.seed)[0] for cell in calls}
     for cell in counts["test"]:
         asked = {split: counts[split][cell] for split in SPLITS}
         for split in SPLITS:
             for kind, count in shares.of(split, cell, asked[split]).items():
-                seeds = _draw_kind(source, catalog, cell, kind, split, count)
+                seeds = _draw_kind(source, catalog, cell, kind, split, count, trained)
                 asked[split] -= len(seeds)
                 groups[split][cell, kind] = seeds
         drawn = _draw_cell(source, catalog, cell, asked, unseen.get(cell, 0))
@@ -160,31 +161,38 @@ class _Shares:
 
 
 def _draw_kind(
-    source: Source, catalog: Catalog, cell: Cell, kind: str, split: str, count: int
+    source: Source,
+    catalog: Catalog,
+    cell: Cell,
+    kind: str,
+    split: str,
+    count: int,
+    trained: Mapping[Cell, tuple[Template, ...]],
 ) -> list[_Seeds]:
     """What up to `count` rows of a kind are made of; fewer where there are no more sentences."""
-
-    def shuffled(found: Iterable[Template], salt: str) -> list[Template]:
-        templates = list(found)
-        key = f"{source.seed}/{kind}/{split}/{cell.tool}/{cell.language}/{salt}"
-        random.Random(key).shuffle(templates)
-        return templates
-
-    trained, _ = hold_out(catalog.of(cell.tool, cell.language), source.seed)
-    own = [
-        t for t in templates_of(catalog, kind, cell.tool, trained) if t.language == cell.language
-    ]
-    firsts = source.draw(shuffled(own, "first"), count)
+    if not count:
+        return []
+    own = templates_of(catalog, kind, cell.tool, trained[cell])
+    key = f"{source.seed}/{kind}/{split}/{cell.tool}/{cell.language}"
+    firsts = source.draw(
+        _shuffled((t for t in own if t.language == cell.language), f"{key}/first"), count
+    )
     if kind not in TWO:
         return [(first,) for first in firsts]
-    others = [
+    others = (
         template
-        for tool in catalog.tools.names
-        if tool != cell.tool
-        for template in hold_out(catalog.of(tool, cell.language), source.seed)[0]
-    ]
-    seconds = source.draw(shuffled(others, "second"), len(firsts))
+        for other, templates in trained.items()
+        if other.tool != cell.tool and other.language == cell.language
+        for template in templates
+    )
+    seconds = source.draw(_shuffled(others, f"{key}/second"), len(firsts))
     return list(zip(firsts, seconds, strict=False))
+
+
+def _shuffled(templates: Iterable[Template], key: str) -> list[Template]:
+    found = list(templates)
+    random.Random(key).shuffle(found)
+    return found
 
 
 def _fullest_first(cells: Sequence[Cell], counts: dict[Cell, int]) -> list[Cell]:
@@ -200,9 +208,7 @@ def _draw_cell(
     kind = "call" if cell.tool else "irrelevant"
 
     def shuffled(of: Iterable[Template], split: str) -> list[Template]:
-        found = list(of)
-        random.Random(f"{source.seed}/draw/{split}/{cell.tool}/{cell.language}").shuffle(found)
-        return found
+        return _shuffled(of, f"{source.seed}/draw/{split}/{cell.tool}/{cell.language}")
 
     train = source.draw(shuffled(trained, "train"), asked["train"])
     used = {filled.template.id for filled in train}

@@ -97,9 +97,13 @@ def _parsed(number: int, line: str) -> Record:
         value = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         return Record(number, problem=f"not JSON: {error}")
+    return _record(number, value)
+
+
+def _record(line: int, value: Any) -> Record:
     if not isinstance(value, dict):
-        return Record(number, problem="not an object")
-    return Record(number, value)
+        return Record(line, problem="not an object")
+    return Record(line, value)
 
 
 def _refuse(name: str) -> None:
@@ -123,11 +127,7 @@ def _read_array(first: int, text: str, url: str) -> Iterator[Record]:
                 broken = first + error.lineno - 1
             reason = error.msg if isinstance(error, json.JSONDecodeError) else error
             raise UserError(f"not valid JSON: {reason}", file=url, line=broken) from None
-        yield (
-            Record(line, value)
-            if isinstance(value, dict)
-            else Record(line, problem="not an object")
-        )
+        yield _record(line, value)
         at = _blank(text, at)
         if text[at : at + 1] == ",":
             at += 1

@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fcray.dataset.formats.base import safe_name
 from fcray.errors import UserError, missing_extra
 from fcray.tools import Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
@@ -28,7 +28,6 @@ MCP_TIMEOUT = 30.0
 """Seconds that an MCP server may take to start and to list its tools."""
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
-_UNUSABLE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def load_tools(source: str) -> ToolCatalog:
@@ -221,9 +220,7 @@ def from_openapi(document: YamlFile) -> ToolCatalog:
             )
             described = operation.get("summary") or operation.get("description") or ""
             value = {
-                "name": _UNUSABLE.sub(
-                    "_", operation.get("operationId") or f"{method}_{path}"
-                ).strip("_")[:64],
+                "name": safe_name(operation.get("operationId") or f"{method}_{path}").strip("_"),
                 "description": str(described).strip(),
                 "parameters": parameters,
             }
@@ -314,7 +311,7 @@ def _self_contained(document: YamlFile, schema: dict[str, Any], at: Location) ->
         if not isinstance(value, dict):
             return value
         if isinstance(value.get("$ref"), str):
-            name = _UNUSABLE.sub("_", value["$ref"].rpartition("/")[2])
+            name = safe_name(value["$ref"].rpartition("/")[2])
             if name not in definitions:
                 definitions[name] = {}  # first, so that a recursive schema ends
                 definitions[name] = translated(_followed(document, value["$ref"], at))
@@ -386,7 +383,7 @@ async def _list_tools(command: Sequence[str]) -> list[dict[str, Any]]:
             page = await client.list_tools(cursor=cursor)
             found += [
                 {
-                    "name": _UNUSABLE.sub("_", tool.name)[:64],
+                    "name": safe_name(tool.name),
                     "description": tool.description or "",
                     "parameters": tool.input_schema,
                 }

@@ -188,8 +188,14 @@ def answers_in(url: str) -> dict[str, Any]:
     return answers
 
 
-def write_examples(url: str, form: Format, examples: Iterable[Example], report: Report) -> None:
-    """Write examples as rows of `form`; what it cannot hold is counted in `report`.
+def write_examples(
+    url: str, form: Format, examples: Iterable[Example], report: Report | None = None
+) -> None:
+    """Write examples as rows of `form`.
+
+    Parameters
+    ----------
+    report: What the format cannot hold is counted here; None: in fcray's own rows nothing is lost.
 
     Raises
     ------
@@ -199,7 +205,8 @@ def write_examples(url: str, form: Format, examples: Iterable[Example], report: 
         raise UserError(
             f"Parquet holds fcray's own rows; write {form.name} rows as .jsonl or .json", file=url
         )
-    files.write(url, _rows(form, examples, report))
+    rows = map(form.write, examples) if report is None else _rows(form, examples, report)
+    files.write(url, rows)
 
 
 def _rows(form: Format, examples: Iterable[Example], report: Report) -> Iterator[dict[str, Any]]:

@@ -13,13 +13,13 @@ from fcray.dataset.formats.base import (
     RowError,
     Source,
     call_value,
+    examples_of,
     extra,
+    instructions_of,
     listed,
     loads,
     read_calls,
     read_tools,
-    restored,
-    targets,
     text_of,
     tool_value,
 )
@@ -47,15 +47,14 @@ class Alpaca:
             raise RowError("there is neither a function_call nor a response")
         tools = read_tools(row.get("tools"), source.notes) or tuple(source.catalog.values())
         messages.append(Message(role="assistant", content=response or None, tool_calls=calls))
-        found = targets(messages, tools, source, identity=str(row.get("id", "")))[-1:]
-        return restored(found, row)
+        return examples_of(row, messages, tools, source)[-1:]
 
     def write(self, example: Example) -> Row:
         turns = [m for m in example.messages if m.role != "system"]
         if turns[-1].role != "user" or any(m.tool_calls or m.role == "tool" for m in turns):
             raise RowError("the format holds no earlier calls or results, this row has some")
         row: Row = {"instruction": example.request}
-        if system := "\n".join(m.content or "" for m in example.messages if m.role == "system"):
+        if system := instructions_of(example):
             row["system"] = system
         if turns[:-1]:
             said = [m.content or "" for m in turns[:-1]]

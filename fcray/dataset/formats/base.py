@@ -172,19 +172,20 @@ def read_tool(value: Any, notes: list[Note]) -> Tool:
     parameters = value.get("parameters") or {"type": "object", "properties": {}}
     parameters = dict(mapped(parameters, f"the parameters of {name!r}"))
     parameters.setdefault("type", "object")
-    properties = parameters.setdefault("properties", {})
-    required = parameters.get("required", [])
-    if isinstance(required, list) and isinstance(properties, dict):
-        absent = [one for one in required if one not in properties]
-        if absent:
-            notes.append(
-                Note(
-                    "required, not described",
-                    f"{name} requires {absent[0]!r}, which it does not describe",
-                )
-            )
-            parameters["required"] = [one for one in required if one in properties]
+    parameters.setdefault("properties", {})
+    drop_undescribed(name, parameters, notes)
     return make_tool(name, value.get("description"), parameters, notes)
+
+
+def drop_undescribed(name: Any, parameters: dict[str, Any], notes: list[Note]) -> None:
+    """Take arguments that are required but not described out of `parameters`, and note them."""
+    properties, required = parameters.get("properties"), parameters.get("required", [])
+    if not isinstance(required, list) or not isinstance(properties, dict):
+        return
+    if absent := [one for one in required if one not in properties]:
+        text = f"{name} requires {absent[0]!r}, which it does not describe"
+        notes.append(Note("required, not described", text))
+        parameters["required"] = [one for one in required if one in properties]
 
 
 def make_tool(name: Any, description: Any, parameters: dict[str, Any], notes: list[Note]) -> Tool:
@@ -345,6 +346,32 @@ def restored(examples: list[Example], row: Row) -> list[Example]:
     ]
 
 
+def instructions_of(example: Example) -> str:
+    """The texts of all system messages."""
+    return "\n".join(m.content or "" for m in example.messages if m.role == "system")
+
+
+def turns_of(example: Example) -> Iterator[Message | list[str]]:
+    """The turns of a row and its answer without instructions; results that follow each other are one."""
+    answer = Message(role="assistant", content=example.response, tool_calls=example.calls)
+    results: list[str] = []
+    for message in (*example.messages, answer):
+        if message.role == "tool":
+            results.append(message.content or "")
+        elif message.role != "system":
+            if results:
+                yield results
+                results = []
+            yield message
+
+
+def examples_of(
+    row: Row, messages: Sequence[Message], tools: Sequence[Tool], source: Source
+) -> list[Example]:
+    """`targets` of a row that may carry its id, and what `extra` wrote."""
+    return restored(targets(messages, tools, source, identity=str(row.get("id", ""))), row)
+
+
 def single_turn(example: Example, name: str) -> tuple[str, str]:
     """The instructions and the request of an example with no other turns.
 
@@ -352,11 +379,10 @@ def single_turn(example: Example, name: str) -> tuple[str, str]:
     ------
     RowError: It has more, and the request alone would not mean the same.
     """
-    instructions = [m.content or "" for m in example.messages if m.role == "system"]
     others = [m for m in example.messages if m.role != "system"]
     if len(others) != 1 or others[0].role != "user":
         raise RowError(f"{name} holds one turn, this row has {len(others)}")
-    return "\n".join(instructions), example.request
+    return instructions_of(example), example.request
 
 
 COMPARED: Mapping[str, Callable[[Example], Any]] = {

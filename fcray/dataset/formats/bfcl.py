@@ -13,14 +13,14 @@ from fcray.dataset.formats.base import (
     Row,
     RowError,
     Source,
+    drop_undescribed,
+    examples_of,
     extra,
     listed,
     make_tool,
     mapped,
-    restored,
     safe_name,
     single_turn,
-    targets,
     text_of,
 )
 from fcray.dataset.formats.python_types import schema_of
@@ -53,7 +53,7 @@ class BFCL:
         response = text_of(row.get("response"), "response")
         messages.append(Message(role="assistant", content=response or None, tool_calls=calls))
         unique = tuple({tool.name: tool for tool in tools}.values())
-        return restored(targets(messages, unique, source, identity=identity)[-1:], row)
+        return examples_of(row, messages, unique, source)[-1:]
 
     def write(self, example: Example) -> Row:
         instructions, request = single_turn(example, self.title)
@@ -104,15 +104,7 @@ def _read_tool(value: Row, notes: list[Note]) -> Tool:
     parameters = _schema(mapped(value.get("parameters") or {}, "parameters"), f"{name}", notes)
     parameters["type"] = "object"
     parameters.setdefault("properties", {})
-    absent = [n for n in parameters.get("required", []) if n not in parameters["properties"]]
-    if absent:
-        notes.append(
-            Note(
-                "required, not described",
-                f"{name} requires {absent[0]!r}, which it does not describe",
-            )
-        )
-        parameters["required"] = [n for n in parameters["required"] if n not in absent]
+    drop_undescribed(name, parameters, notes)
     return make_tool(name, value.get("description"), parameters, notes)
 
 

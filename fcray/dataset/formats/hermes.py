@@ -17,14 +17,15 @@ from fcray.dataset.formats.base import (
     Source,
     call_value,
     dumps,
+    examples_of,
     extra,
+    instructions_of,
     listed,
     mapped,
     read_call,
     read_tools,
-    restored,
-    targets,
     text_of,
+    turns_of,
 )
 from fcray.tools import Example, Message, Tool, ToolCall
 
@@ -71,26 +72,22 @@ class Hermes:
                 messages += [Message(role="tool", content=result) for result in results]
             else:
                 raise RowError(f"no turn is from {said!r}")
-        identity = str(row.get("id", ""))
-        return restored(targets(messages, tools or (), source, identity=identity), row)
+        return examples_of(row, messages, tools or (), source)
 
     def write(self, example: Example) -> Row:
-        system = "\n".join(m.content or "" for m in example.messages if m.role == "system")
+        system = instructions_of(example)
         text = "\n".join([_INTRO, f"<tools>\n{_tools(example)}\n</tools>", _OUTRO])
         if system:
             text += f"\n\n{system}"
         turns: list[Row] = [{"from": "system", "value": text}]
-        results: list[str] = []
-        answer = Message(role="assistant", content=example.response, tool_calls=example.calls)
-        for message in (*(m for m in example.messages if m.role != "system"), answer):
-            if message.role == "tool":
-                _refuse_marks(message.content or "")
-                results.append(f"<tool_response>\n{message.content}\n</tool_response>")
+        for turn in turns_of(example):
+            if isinstance(turn, Message):
+                turns.append(_write_turn(turn))
                 continue
-            if results:
-                turns.append({"from": "tool", "value": "\n".join(results)})
-                results = []
-            turns.append(_write_turn(message))
+            for result in turn:
+                _refuse_marks(result)
+            said = [f"<tool_response>\n{result}\n</tool_response>" for result in turn]
+            turns.append({"from": "tool", "value": "\n".join(said)})
         return {"conversations": turns, "tools": _tools(example)} | extra(example)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fcray.dataset.formats.base import Note
+
 _PLAIN = {
     "str": "string",
     "string": "string",
@@ -52,6 +54,15 @@ def schema_of(name: str) -> dict[str, Any] | None:
         return _generic(generic.group(1).lower(), split(generic.group(2)))
     plain = _PLAIN.get(name.lower())
     return {"type": plain} if plain else None
+
+
+def property_of(owner: str, kind: str, about: dict[str, Any], notes: list[Note]) -> dict[str, Any]:
+    """The schema of a parameter of a Python type, with its description; an unknown type is noted."""
+    schema = schema_of(kind)
+    if schema is None:
+        notes.append(Note("unknown type", f"{owner} is of an unknown type, {kind!r}"))
+    told = {"description": about["description"]} if about.get("description") else {}
+    return {**(schema or {}), **told}
 
 
 def _generic(outer: str, inner: list[str]) -> dict[str, Any] | None:

@@ -14,17 +14,16 @@ from fcray.dataset.formats.base import (
     Row,
     RowError,
     Source,
+    examples_of,
     extra,
     listed,
     make_tool,
     mapped,
-    restored,
     safe_name,
     single_turn,
-    targets,
     text_of,
 )
-from fcray.dataset.formats.python_types import name_of, schema_of
+from fcray.dataset.formats.python_types import name_of, property_of
 from fcray.tools import Example, Message, Tool, ToolCall
 
 _RESULT = re.compile(r"API_call_\d+")
@@ -61,9 +60,7 @@ class SealTools:
             Message(role="user", content=query),
             Message(role="assistant", content=response or None, tool_calls=calls),
         ]
-        identity = str(row.get("id", ""))
-        found = targets(messages, tuple(tools.values()), source, identity=identity)
-        return restored(found, row)
+        return examples_of(row, messages, tuple(tools.values()), source)
 
     def write(self, example: Example) -> Row:
         instructions, query = single_turn(example, self.title)
@@ -101,14 +98,7 @@ def read_tool(value: Any, notes: list[Note]) -> Tool:
     for argument, one in mapped(value.get("parameters") or {}, "parameters").items():
         about = mapped(one, f"{name}: {argument!r}")
         kind = text_of(about.get("type"), f"the type of {argument!r}")
-        schema = schema_of(kind)
-        if schema is None:
-            notes.append(
-                Note("unknown type", f"{name}: {argument!r} is of an unknown type, {kind!r}")
-            )
-        properties[argument] = dict(schema or {})
-        if about.get("description"):
-            properties[argument]["description"] = about["description"]
+        properties[argument] = property_of(f"{name}: {argument!r}", kind, about, notes)
     required = [one for one in value.get("required") or [] if one in properties]
     parameters: Row = {"type": "object", "properties": properties}
     if required:

@@ -15,16 +15,17 @@ from fcray.dataset.formats.base import (
     Source,
     call_value,
     dumps,
+    examples_of,
     extra,
+    instructions_of,
     listed,
     loads,
     mapped,
     read_calls,
     read_tools,
-    restored,
-    targets,
     text_of,
     tool_value,
+    turns_of,
 )
 from fcray.tools import Example, Message
 
@@ -51,25 +52,19 @@ class ShareGPT:
         for value in listed(row.get("conversations"), "conversations"):
             messages += _read_turn(mapped(value, "a turn"), messages)
         tools = read_tools(row.get("tools"), source.notes)
-        identity = str(row.get("id", ""))
-        return restored(targets(messages, tools, source, identity=identity), row)
+        return examples_of(row, messages, tools, source)
 
     def write(self, example: Example) -> Row:
         if example.calls and example.response:
             raise RowError("the format holds a call or words in a turn, this row has both")
-        system = "\n".join(m.content or "" for m in example.messages if m.role == "system")
+        system = instructions_of(example)
         turns: list[Row] = []
-        results: list[str] = []
-        answer = Message(role="assistant", content=example.response, tool_calls=example.calls)
-        for message in (*(m for m in example.messages if m.role != "system"), answer):
-            if message.role == "tool":
-                results.append(message.content or "")
-                continue
-            if results:
-                value = results[0] if len(results) == 1 else dumps(results)
+        for turn in turns_of(example):
+            if isinstance(turn, Message):
+                turns.append(_write_turn(turn))
+            else:
+                value = turn[0] if len(turn) == 1 else dumps(turn)
                 turns.append({"from": "observation", "value": value})
-                results = []
-            turns.append(_write_turn(message))
         row: Row = {"conversations": turns, "tools": ""}
         if example.tools:
             row["tools"] = dumps([tool_value(tool) for tool in example.tools])

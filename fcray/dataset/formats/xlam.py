@@ -15,18 +15,17 @@ from fcray.dataset.formats.base import (
     Source,
     call_value,
     dumps,
+    examples_of,
     extra,
     listed,
     loads,
     make_tool,
     mapped,
     read_calls,
-    restored,
     single_turn,
-    targets,
     text_of,
 )
-from fcray.dataset.formats.python_types import name_of, schema_of, split
+from fcray.dataset.formats.python_types import name_of, property_of, split
 from fcray.tools import Example, Message, Tool
 
 
@@ -43,14 +42,8 @@ class XLAM:
         calls = read_calls(listed(loads(row.get("answers") or "[]", "answers"), "answers"))
         unique = {tool.name: tool for tool in tools}
         answer = Message(role="assistant", tool_calls=calls)
-        identity = str(row.get("id", ""))
-        found = targets(
-            [Message(role="user", content=query), answer],
-            tuple(unique.values()),
-            source,
-            identity=identity,
-        )
-        return restored(found, row)
+        messages = [Message(role="user", content=query), answer]
+        return examples_of(row, messages, tuple(unique.values()), source)
 
     def write(self, example: Example) -> Row:
         instructions, query = single_turn(example, self.title)
@@ -73,15 +66,7 @@ def _read_tool(value: Row, notes: list[Note]) -> Tool:
     for argument, one in described.items():
         about = mapped(one, f"{name}: {argument!r}")
         kind, *marks = split(text_of(about.get("type"), f"the type of {argument!r}"))
-        schema = schema_of(kind)
-        if schema is None:
-            notes.append(
-                Note("unknown type", f"{name}: {argument!r} is of an unknown type, {kind!r}")
-            )
-            schema = {}
-        schema = dict(schema)
-        if about.get("description"):
-            schema["description"] = about["description"]
+        schema = property_of(f"{name}: {argument!r}", kind, about, notes)
         if "default" in about:
             schema["default"] = about["default"]
         properties[argument] = schema

@@ -92,7 +92,14 @@ def test_what_is_written_is_read_back(name: str, example: Example) -> None:
 @pytest.mark.parametrize("name", ["fcray", "openai"])
 @given(example=examples())
 def test_these_formats_refuse_nothing(name: str, example: Example) -> None:
-    FORMATS[name].write(example)
+    back = FORMATS[name].read(FORMATS[name].write(example), Source("back"))
+    assert back[-1].calls == example.calls
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_plain_call_goes_into_every_format(name: str) -> None:
+    (back,) = read(name, FORMATS[name].write(one("Rome?", GOLD)))
+    assert (back.request, back.calls) == ("Rome?", (GOLD,))
 
 
 def one(request: str = "Hi", *gold: ToolCall, **changes: Any) -> Example:
