@@ -36,6 +36,7 @@ Force = Annotated[bool, typer.Option("--force", help="go on in a run that had an
 RegistryFolder = Annotated[Path, typer.Option("--registry", help="folder of the registry")]
 
 QUICKSTART = Path(__file__).parent.parent / "sweeps" / "quickstart.yaml"
+INTERRUPTED = 130
 DEMO_STORAGE = Path("runs")
 
 
@@ -44,7 +45,10 @@ def main() -> None:
     _quiet_libraries()
     command = typer.main.get_command(app)
     try:
-        sys.exit(command.main(prog_name="fcray", standalone_mode=False))
+        code = command.main(prog_name="fcray", standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+            raise KeyboardInterrupt
+        sys.exit(code)
     except BaseException as error:
         _end(error)
 
@@ -54,7 +58,7 @@ def _end(error: BaseException) -> NoReturn:
     # Ctrl-C comes out as other errors when it strikes inside Ray or Tune, or while things are closed.
     if isinstance(error, typer.Abort) or _interrupted(error):
         print("fcray: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if isinstance(error, FcrayError):
         print(f"fcray: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

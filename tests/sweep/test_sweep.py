@@ -205,8 +205,10 @@ def test_an_ended_sweep_leaves_nothing_and_goes_on(
         process.wait(timeout=60)
         # After a SIGKILL nobody can clean up but Ray itself: its processes notice and end.
         wait_for(lambda: not descendants(f"{tmp_path}-first"), 90)
+        said = process.stderr.read().decode() if process.stderr else ""
     if number == signal.SIGINT:
         assert process.returncode == 130
+        assert said.endswith("fcray: stopped; the same command goes on from here\n")
     before = trials_of(open_study(tmp_path / "runs/tiny/study.journal", "tiny", 0, 2))
     kept = {(t.number, r.step): r.checkpoint for t in before for r in t.results}
     assert kept
