@@ -185,23 +185,29 @@ def evaluate(
     adapter: Annotated[
         str | None, typer.Option(help="a folder or a version; without it, the base model")
     ] = None,
-    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    split: Annotated[
+        str, typer.Option(help="validation, test, test_values or test_tools")
+    ] = "test",
     as_json: Json = False,
 ) -> None:
     """Score an adapter, or the base model, on a split of the spec's data, as it would be served."""
     from fcray.console import show_scores
     from fcray.dataset.build import build
+    from fcray.dataset.draw import SPLITS
     from fcray.evaluation.pool import EvaluationPool, read_adapter
     from fcray.job import as_served
     from fcray.metrics import score
     from fcray.spec import SweepSpec
     from fcray.sweep.session import ray_session
 
-    if split not in ("validation", "test"):
-        raise UserError(f"there is no split {split!r}; take validation or test", field="--split")
+    if split == "train" or split not in SPLITS:
+        known = ", ".join(SPLITS[1:])
+        raise UserError(f"there is no split {split!r} to score; take {known}", field="--split")
     read = SweepSpec.read(spec)
     folder = _adapter_folder(adapter, Path(read.promotion.registry)) if adapter else None
-    examples = getattr(build(read.data), split)
+    examples = build(read.data).rows(split)
+    if not examples:
+        raise UserError(f"the spec asks for no rows of {split}", field=f"data.{split}")
     with ray_session():
         pool = EvaluationPool(as_served(read), {split: examples})
         pool.wait_ready()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,29 +34,132 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+@contextmanager
+def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, where that is a terminal; yields what moves it on by one."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            if done % 100 == 0:
+                bar.update(task, completed=done)
+
+        yield advance
+
+
 @data_app.command("build")
 def build(
     spec: SpecPath,
-    out: Annotated[Path, typer.Option("--out", help="folder to write")],
+    out: Annotated[str, typer.Option("--out", help="folder to write; a path or an fsspec URL")],
+    file_type: Annotated[str, typer.Option("--type", help="jsonl or parquet")] = "jsonl",
+    lengths: Annotated[
+        bool, typer.Option("--lengths", help="leave out rows over the model's cutoff")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build, verify and write the examples of a spec as JSON lines."""
-    from fcray.dataset.build import build as build_dataset
-    from fcray.dataset.build import write
+    """Build, verify and write the examples of a spec, with a page about them (report.html)."""
+    from fcray.dataset.build import Construction
+    from fcray.dataset.catalog import load_catalogs
+    from fcray.dataset.store import FILE_TYPES, write_construction
     from fcray.spec import SweepSpec
+    from fcray.tracking import datapage
 
-    built = build_dataset(SweepSpec.read(spec).data)
-    write(built, out)
-    _show(built, str(out), as_json)
+    kind = next((one for one in FILE_TYPES if one == file_type), None)
+    if kind is None:
+        raise UserError(f"rows are written as {' or '.join(FILE_TYPES)}", field="--type")
+    read = SweepSpec.read(spec)
+    making = Construction(
+        read.data,
+        load_catalogs(read.data.catalogs, read.data.tools),
+        length=_counter(read.model.base) if lengths else None,
+        cutoff=read.training.cutoff,
+    )
+    total = sum(map(len, making.plan.rows.values()))
+    with progress(f"{total:,} rows", total, quiet=as_json) as advance:
+        written = write_construction(
+            making,
+            out,
+            kind,
+            told=advance,
+            extras=lambda made: {
+                "report.html": datapage.render(
+                    read.name,
+                    made.summary,
+                    audits=made.audits,
+                    notes=made.notes,
+                    sha256=made.sha256,
+                )
+            },
+        )
+    _show_built(written, out, as_json)
 
 
 @data_app.command("stats")
-def stats(spec: SpecPath, as_json: Json = False) -> None:
-    """How many examples a spec gives, by split, language and kind; writes nothing."""
-    from fcray.dataset.build import build as build_dataset
+def stats(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="a spec, a dataset's folder, or a file of rows")
+    ],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="page of samples and distributions to write")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How many examples there are, by split, domain, language and kind."""
+    from fcray.dataset.summary import Summary
+    from fcray.tracking import datapage
+    from fcray.tracking.files import write_atomically
+
+    summary = Summary()
+    for split, example in _rows_of(source):
+        summary.add(split, example)
+    if html is not None:
+        write_atomically(html, datapage.render(Path(source).stem, summary))
+    if as_json:
+        print_json({name: counts.as_json() for name, counts in summary.splits.items()})
+        return
+    _show_summary(summary)
+    if html is not None:
+        print(f"page: {html}")
+
+
+def _rows_of(source: str) -> Iterator[tuple[str, Any]]:
+    """(split, example) of all rows of a spec, a dataset's folder or a file."""
+    from fcray.dataset import store, transfer
+    from fcray.dataset.build import ORDER, Construction
+    from fcray.dataset.catalog import load_catalogs
+    from fcray.dataset.formats import FORMATS
     from fcray.spec import SweepSpec
 
-    _show(build_dataset(SweepSpec.read(spec).data), None, as_json)
+    if source.endswith((".yaml", ".yml")):
+        data = SweepSpec.read(source).data
+        making = Construction(data, load_catalogs(data.catalogs, data.tools))
+        for split in ORDER:
+            yield from ((split, example) for example in making.rows(split))
+        return
+    if store.is_dataset(source):
+        built = store.read(source)
+        for split in ORDER:
+            yield from ((split, example) for example in built.rows(split))
+        return
+    name = source.rpartition("/")[2]
+    rows = transfer.read_examples(
+        source, FORMATS["fcray"], transfer.Report(), strict=True, catalog=_tools_beside(source)
+    )
+    yield from ((name, example) for example in rows)
 
 
 @data_app.command("catalog")
@@ -154,9 +260,11 @@ def verify(
     ] = None,
     cutoff: Annotated[int, typer.Option("--cutoff", help="most tokens of a row")] = 1024,
     near: Annotated[
-        float | None,
-        typer.Option("--near", help="similarity from which requests of two files are too alike"),
-    ] = None,
+        float,
+        typer.Option(
+            "--near", help="similarity from which two requests are too alike; 0: do not look"
+        ),
+    ] = 0.85,
     as_json: Json = False,
 ) -> None:
     """Check rows: schema, grounding of every value, language, length, duplicates; 1 where one fails."""
@@ -164,7 +272,7 @@ def verify(
     from fcray.dataset.audit import STAGES, Audit, Auditor
     from fcray.dataset.formats import FORMATS
 
-    auditor = Auditor(length=_counter(base) if base else None, cutoff=cutoff, near=near)
+    auditor = Auditor(length=_counter(base) if base else None, cutoff=cutoff, near=near or None)
     native, audits = FORMATS["fcray"], dict[str, Audit]()
     for url in rows:
         name = url.rpartition("/")[2]
@@ -188,10 +296,11 @@ def verify(
 
 
 def _tools_beside(url: str) -> dict[str, Any]:
-    """The tools of the dataset that a local file of rows belongs to."""
-    from fcray.dataset.build import manifest_tools
+    """The tools of the dataset that a file of rows belongs to."""
+    from fcray.dataset.store import manifest_tools
 
-    return {} if "://" in url else {tool.name: tool for tool in manifest_tools(Path(url).parent)}
+    folder = url.rpartition("/")[0] or "."
+    return {tool.name: tool for tool in manifest_tools(folder)}
 
 
 def _counter(base: str) -> Any:
@@ -281,30 +390,45 @@ def _show_report(report: Any, title: str, what: str, as_json: bool) -> None:
         console.print("all of them with their lines: --json")
 
 
-def _show(built: Any, out: str | None, as_json: bool) -> None:
-    from collections import Counter
+def _show_built(written: Any, out: str, as_json: bool) -> None:
+    from fcray.dataset.audit import STAGES
 
+    summary = written.summary
+    if as_json:
+        print_json(
+            {
+                "sha256": written.sha256,
+                "out": out,
+                "splits": {name: counts.as_json() for name, counts in summary.splits.items()},
+                "verification": {name: written.audits[name].as_json() for name in summary.splits},
+                "notes": list(written.notes),
+            }
+        )
+        return
+    _show_summary(summary)
+    if any(audit.rejections for audit in written.audits.values()):
+        _show_audits({n: a for n, a in written.audits.items() if a.rows}, STAGES)
+    for note in written.notes:
+        print(note)
+    print(f"sha256 {written.sha256}, written to {out}; look at {out.rstrip('/')}/report.html")
+
+
+def _show_summary(summary: Any) -> None:
     from rich.console import Console
 
     from fcray.console import table
 
-    splits = {name: getattr(built, name) for name in ("train", "validation", "test")}
-    counts = {
-        name: Counter((e.origin.language, e.origin.kind) for e in rows)
-        for name, rows in splits.items()
+    parts = {
+        "domain": lambda cell: cell.domain,
+        "language": lambda cell: cell.language,
+        "kind": lambda cell: cell.kind,
     }
-    if as_json:
-        plain = {
-            name: {f"{language}/{kind}": n for (language, kind), n in sorted(found.items())}
-            for name, found in counts.items()
-        }
-        print_json({"sha256": built.sha256, "out": out, "splits": plain})
-        return
-    columns = sorted({key for found in counts.values() for key in found})
-    head = ["split", "examples>", *(f"{language} {kind}>" for language, kind in columns)]
-    rows = [
-        [name, str(len(splits[name])), *(str(found[key]) for key in columns)]
-        for name, found in counts.items()
-    ]
-    Console(highlight=False).print(table(f"{len(built.catalog)} tools", head, rows))
-    print(f"sha256 {built.sha256}" + (f", written to {out}" if out else ""))
+    splits = list(summary.splits)
+    rows = [["rows", "", *(f"{summary.splits[name].rows:,}" for name in splits)]]
+    for part, key in parts.items():
+        found = [summary.splits[name].by(key) for name in splits]
+        for number, value in enumerate(sorted({one for counts in found for one in counts})):
+            counted = [f"{counts[value]:,}" if value in counts else "" for counts in found]
+            rows.append([part if number == 0 else "", value, *counted])
+    head = ["", "", *(f"{name}>" for name in splits)]
+    Console(highlight=False).print(table(f"{summary.rows:,} rows", head, rows))

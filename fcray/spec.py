@@ -54,6 +54,21 @@ Kind = Literal[
 """Kinds of rows beside plain calls and irrelevant requests; see `dataset/kinds.py`."""
 
 
+USUAL_KINDS: dict[Kind, float] = {
+    "missing": 0.12,
+    "slot_filling": 0.04,
+    "correction": 0.03,
+    "follow_up": 0.03,
+    "after_result": 0.04,
+    "parallel": 0.06,
+    "sequence": 0.04,
+    "unknown_tool": 0.04,
+    "invalid": 0.03,
+    "contrast": 0.05,
+}
+"""With 12 % of requests that need no tool, 45 % are plain calls."""
+
+
 class DataSpec(_Spec):
     """How the examples of one run are built from the catalogs."""
 
@@ -64,9 +79,24 @@ class DataSpec(_Spec):
     train: int = Field(880, ge=1, description="examples to train on")
     validation: int = Field(48, ge=1, description="examples that score every checkpoint")
     test: int = Field(96, ge=1, description="examples for before, after and the gate")
-    irrelevant: Fraction = Field(0.15, description="share of requests that need no call")
+    test_values: int = Field(
+        48, ge=0, description="examples with values that training never sees; 0 keeps none from it"
+    )
+    test_tools: int = Field(
+        48, ge=1, description="examples of the held-out tools, if there are any"
+    )
+    held_out_tools: tuple[str, ...] = Field((), description="tools that training never sees")
+    irrelevant: Fraction = Field(0.12, description="share of requests that need no call")
     kinds: dict[Kind, Fraction] = Field(
-        {}, description="shares of other kinds of rows; what is left are plain calls"
+        USUAL_KINDS, description="shares of other kinds of rows; what is left are plain calls"
+    )
+    masked: Fraction = Field(
+        0.2, description="share of training rows whose tools and arguments have random names"
+    )
+    distractors: tuple[Annotated[int, Field(ge=0)] | Literal["all"], ...] = Field(
+        (0, 2, 5, 7),
+        min_length=1,
+        description="tools that a row offers beside those that it needs, one of these numbers a row",
     )
     seed: int = 0
 

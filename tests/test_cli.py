@@ -40,7 +40,7 @@ def spec_with(folder: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("budget:", "buget:", "spec.yaml:36: buget: unknown field; did you mean 'budget'?"),
+        ("budget:", "buget:", "spec.yaml:43: buget: unknown field; did you mean 'budget'?"),
         ("batch: 4", "batch: four", "training.batch: input should be a valid integer"),
         ("rank: {choice:", "rank: {choise:", "search.rank.choise: unknown field"),
         ("name: quickstart", "nam: quickstart", "name: this field is required"),
@@ -118,8 +118,11 @@ def test_data_is_built_and_counted(tmp_path: Path) -> None:
     built = fcray("data", "build", str(spec), "--out", str(tmp_path / "out"), "--json")
     assert counted.returncode == built.returncode == 0
     first, second = json.loads(counted.stdout), json.loads(built.stdout)
-    assert first["sha256"] == second["sha256"]
-    assert sum(first["splits"]["train"].values()) == 60
+    assert first == second["splits"]
+    assert first["train"]["rows"] == 60
+    assert (
+        json.loads((tmp_path / "out" / "manifest.json").read_text())["sha256"] == second["sha256"]
+    )
     assert len((tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()) == 60
 
 

@@ -7,27 +7,39 @@ are checked more sharply while they are built (`verify`). Knows nothing of model
 
 from __future__ import annotations
 
+import inspect
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any
 
+from fcray import domains
 from fcray.dataset.formats.base import problems
-from fcray.dataset.speech import chinese, english
-from fcray.dataset.split import normalise
-from fcray.errors import missing_extra
+from fcray.dataset.near import NEAR, NearDuplicates, sign
+from fcray.dataset.speech import chinese, chinese_in, english
+from fcray.dataset.split import normalise, short_hash
+from fcray.dataset.verify import said_in, today_of
 from fcray.tools import Example, Tool, canonical_json
 
-STAGES = ("format", "schema", "grounding", "language", "length", "duplicate", "near-duplicate")
+STAGES = (
+    *("format", "schema", "kind", "grounding", "wording", "language", "execution", "leakage"),
+    *("length", "duplicate", "near-duplicate"),
+)
 
-SHINGLE = 4
-"""Characters of a piece that near-duplicates are compared by."""
-
-PERMUTATIONS = 64
 MIXED = 0.2
 """Least share of letters in the declared language."""
+
+KEPT_REJECTIONS = 1_000
+"""Most rejections that are kept with their reasons; the counts go on."""
+
+Finding = tuple[str, str]
+"""A stage, and what it found."""
+
+Check = Callable[[Example, str], Iterator[Finding]]
+"""What one stage, or several, find in a row of a split."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,11 @@ class Audit:
 
     def reject(self, rejection: Rejection) -> None:
         self.stages[rejection.stage] += 1
-        self.rejections.append(rejection)
+        if len(self.rejections) < KEPT_REJECTIONS:
+            self.rejections.append(rejection)
+
+    def reject_row(self, identity: str, stage: str, reason: str) -> None:
+        self.reject(Rejection(identity, stage, reason))
 
     def reject_line(self, line: int, reason: str) -> None:
         """A row that could not even be read."""
@@ -75,23 +91,29 @@ class Auditor:
 
     Parameters
     ----------
+    checks: What a row is checked for before its length; None: what can be checked in any row.
     length: Example → its tokens; None leaves the stage out.
     cutoff: Most tokens.
-    near: Jaccard similarity from which two requests of different splits are nearly the same; None
-        leaves the stage out.
+    near: Similarity from which two requests that ask for the same are too alike; None leaves the stage out.
+    last: A split whose rows are compared with the others but not remembered, as none comes behind them: a
+        large one then takes no memory.
     """
 
     def __init__(
         self,
         *,
+        checks: Sequence[Check] | None = None,
         length: Callable[[Example], int] | None = None,
         cutoff: int = 1024,
-        near: float | None = None,
+        near: float | None = NEAR,
+        last: str = "",
     ) -> None:
+        self._checks = (ANY_ROW if checks is None else tuple(checks), (self._too_long,))
+        self._seen: dict[int, str] = {}
         self._length = length
         self._cutoff = cutoff
-        self._seen: dict[str, tuple[str, str]] = {}
-        self._near = _Near(near) if near is not None else None
+        self._near = NearDuplicates(near) if near is not None else None
+        self._last = last
 
     def accepted(self, examples: Iterable[Example], split: str, audit: Audit) -> Iterator[Example]:
         """The rows that pass every stage; `audit` fills as they are taken."""
@@ -102,70 +124,34 @@ class Auditor:
                 audit.accepted += 1
                 yield example
             else:
-                audit.reject(Rejection(example.id, *found))
+                audit.reject_row(example.id, *found)
 
-    def first_problem(self, example: Example, split: str) -> tuple[str, str] | None:
-        """(stage, reason) of the first thing that is wrong; None where nothing is."""
-        for stage, check in (
-            ("format", _form),
-            ("schema", _schema),
-            ("grounding", _grounding),
-            ("language", _language),
-            ("length", self._too_long),
-        ):
-            if reason := next(iter(check(example)), None):
-                return stage, reason
+    def first_problem(self, example: Example, split: str) -> Finding | None:
+        """The first thing that is wrong; None where nothing is."""
+        for checks in self._checks:
+            for check in checks:
+                if found := next(check(example, split), None):
+                    return found
         return self._repeated(example, split)
 
-    def _too_long(self, example: Example) -> Iterator[str]:
+    def _too_long(self, example: Example, _: str) -> Iterator[Finding]:
         if self._length is not None and (tokens := self._length(example)) > self._cutoff:
-            yield f"{tokens} tokens, more than the {self._cutoff} of the cutoff"
+            yield "length", f"{tokens} tokens, more than the {self._cutoff} of the cutoff"
 
-    def _repeated(self, example: Example, split: str) -> tuple[str, str] | None:
+    def _repeated(self, example: Example, split: str) -> Finding | None:
         text = _conversation(example)
-        key = normalise(text) + canonical_json([call.model_dump() for call in example.calls])
+        gold = canonical_json([call.model_dump() for call in example.calls])
+        key = short_hash(normalise(text) + gold)
+        name = f"{example.id} in {split}"
         if key in self._seen:
-            identity, other = self._seen[key]
-            where = "" if other == split else f" in {other}"
-            return "duplicate", f"says the same as {identity}{where}"
-        if self._near is not None and (found := self._near.other_split(example.id, text, split)):
-            return "near-duplicate", f"is nearly {found[0]} in {found[1]}"
-        self._seen[key] = (example.id, split)
-        return None
-
-
-class _Near:
-    """MinHash signatures in a locality-sensitive index, a split at a time."""
-
-    def __init__(self, threshold: float) -> None:
-        try:
-            from rensa import (  # type: ignore[attr-defined]
-                RMinHash,
-                RMinHashLSH,
-            )
-        except ImportError:
-            raise missing_extra("rensa", "data", "finding near-duplicates") from None
-        self._hash, self._index = RMinHash, RMinHashLSH
-        self._threshold = threshold
-        self._splits: dict[str, tuple[Any, list[str], list[Any]]] = {}
-
-    def other_split(self, identity: str, text: str, split: str) -> tuple[str, str] | None:
-        """A row of another split that is as similar as the threshold says; adds the row to its own."""
-        plain = normalise(text)
-        pieces = [plain[i : i + SHINGLE] for i in range(max(1, len(plain) - SHINGLE + 1))]
-        signature = self._hash(num_perm=PERMUTATIONS, seed=1)
-        signature.update(pieces)
-        for other, (index, identities, signatures) in self._splits.items():
-            for number in index.query(signature) if other != split else ():
-                if signatures[number].jaccard(signature) >= self._threshold:
-                    return identities[number], other
-        if split not in self._splits:
-            index = self._index(threshold=self._threshold, num_perm=PERMUTATIONS, num_bands=16)
-            self._splits[split] = (index, [], [])
-        index, identities, signatures = self._splits[split]
-        index.insert(len(identities), signature)
-        identities.append(identity)
-        signatures.append(signature)
+            return "duplicate", f"says the same as {self._seen[key]}"
+        if self._near is not None:
+            signed = sign(text, gold)
+            if found := self._near.find(signed):
+                return "near-duplicate", f"says nearly the same as {found}"
+            if split != self._last:
+                self._near.add(signed, name)
+        self._seen[key] = name
         return None
 
 
@@ -175,6 +161,55 @@ def _conversation(example: Example) -> str:
         for m in example.messages
         if m.role != "system"
     )
+
+
+def form(example: Example, _: str) -> Iterator[Finding]:
+    """Whether a row is a conversation that waits for an answer, and has one."""
+    yield from (("format", reason) for reason in _form(example))
+
+
+def schema(example: Example, _: str) -> Iterator[Finding]:
+    """Whether gold calls fit the tools that are offered."""
+    tools = {tool.name: tool for tool in example.tools}
+    for call in example.calls:
+        for note in problems(call, tools):
+            yield "schema", note.text
+
+
+def grounding(example: Example, _: str) -> Iterator[Finding]:
+    """Whether every gold value is said, follows from what is said, or is a default."""
+    yield from (("grounding", reason) for reason in _grounding(example))
+
+
+def language(example: Example, _: str) -> Iterator[Finding]:
+    """Whether the user speaks the language that the row declares."""
+    yield from (("language", reason) for reason in _language(example))
+
+
+def execution(example: Example, _: str) -> Iterator[Finding]:
+    """Whether the reference tool, where there is one, takes the gold call."""
+    tools = {tool.name: tool for tool in example.tools}
+    for call in example.calls:
+        tool = tools.get(call.name)
+        if tool is None or not _has_reference(call.name, tuple(tool.properties)):
+            continue
+        try:
+            domains.execute(call.name, call.arguments, today_of(example))
+        except domains.Refused as error:
+            yield "execution", f"{call.name}: {error}"
+
+
+@cache
+def _has_reference(name: str, arguments: tuple[str, ...]) -> bool:
+    """Whether there is a reference; a tool of the same name with other arguments is another tool."""
+    if name not in domains.REFERENCES:
+        return False
+    known = inspect.signature(domains.REFERENCES[name]).parameters
+    return {one for one in known if one != "today"} == set(arguments)
+
+
+ANY_ROW: tuple[Check, ...] = (form, schema, grounding, language, execution)
+"""What can be checked in a row that anybody made."""
 
 
 def _form(example: Example) -> Iterator[str]:
@@ -194,15 +229,7 @@ def _form(example: Example) -> Iterator[str]:
             open_calls = len(message.tool_calls)
 
 
-def _schema(example: Example) -> Iterator[str]:
-    tools = {tool.name: tool for tool in example.tools}
-    for call in example.calls:
-        for note in problems(call, tools):
-            yield note.text
-
-
 def _grounding(example: Example) -> Iterator[str]:
-    """Every gold value is said, follows from what is said, or is a default."""
     text = _Text(example)
     tools = {tool.name: tool for tool in example.tools}
     for call in example.calls:
@@ -290,12 +317,10 @@ def _is_time(value: str) -> bool:
 
 
 def _language(example: Example) -> Iterator[str]:
-    said = "".join(m.content or "" for m in example.messages if m.role == "user")
-    letters = [character for character in said if character.isalpha()]
-    if not letters:
-        return
-    han = sum("\u3400" <= letter <= "\u9fff" for letter in letters)
-    if example.origin.language == "zh" and han == 0:
+    said = said_in(example)
+    letters = sum(character.isalpha() for character in said)
+    han = chinese_in(said)
+    if letters and example.origin.language == "zh" and han == 0:
         yield "declared zh, and there is no Chinese character"
-    if example.origin.language == "en" and han > (1 - MIXED) * len(letters):
+    if letters and example.origin.language == "en" and han > (1 - MIXED) * letters:
         yield "declared en, and nearly all of it is Chinese"

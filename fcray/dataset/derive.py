@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from fcray.dataset.pools import LANGUAGES
+from fcray.dataset.speech import is_chinese
 from fcray.dataset.split import normalise
 from fcray.tools import Language, Tool
 
-_HAN = re.compile(r"[\u3400-\u9fff]")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 VERBS: Mapping[str, str] = {
@@ -131,7 +131,7 @@ def words_of(name: str) -> list[str]:
 def spoken_tool(tool: Tool, language: Language) -> str:
     """What the tool does, as a phrase after "please"."""
     first = re.split(r"[.。;；\n]", tool.description.strip(), maxsplit=1)[0].strip()
-    if first and len(first) <= 60 and (language == "zh") == bool(_HAN.search(first)):
+    if first and len(first) <= 60 and (language == "zh") == is_chinese(first):
         return _plain(
             first[0].lower() + first[1:] if language == "en" and first[1:2].islower() else first
         )
@@ -146,7 +146,7 @@ def spoken_argument(name: str, schema: Mapping[str, Any], language: Language) ->
     """An argument's name in words."""
     words = words_of(name)
     title = schema.get("title")
-    if isinstance(title, str) and (language == "zh") == bool(_HAN.search(title)):
+    if isinstance(title, str) and (language == "zh") == is_chinese(title):
         return _plain(title)
     if language == "en":
         return " ".join(words)
@@ -161,7 +161,7 @@ def _joined(words: list[str]) -> str:
     """Chinese words without spaces, others with."""
     text = ""
     for word in words:
-        both = bool(text) and not (_HAN.match(text[-1]) or _HAN.match(word[0]))
+        both = bool(text) and not (is_chinese(text[-1]) or is_chinese(word[0]))
         text += (" " if both else "") + word
     return text
 
@@ -193,7 +193,7 @@ def _gap(name: str, schema: Mapping[str, Any], language: Language) -> str:
     label = spoken_argument(name, schema, language)
     return (
         f"{label}{{{name}}}"
-        if language == "zh" and _HAN.search(label[-1])
+        if language == "zh" and is_chinese(label[-1])
         else f"{label} {{{name}}}"
     )
 

@@ -160,6 +160,29 @@ def _read_parquet(url: str) -> Iterator[Record]:
             raise UserError(f"not a Parquet file: {reason}", file=url) from None
 
 
+def file_system(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Where a path or URL leads, and what it is called there.
+
+    Raises
+    ------
+    UserError: Nothing here can open such a URL.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"cannot be opened: {error}", file=url) from None
+    return fs, path
+
+
+@contextmanager
+def failures_named(url: str) -> Iterator[None]:
+    """Turn what the file system says into an error that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror or error}", file=url) from None
+
+
 def write(url: str, rows: Iterable[dict[str, Any]]) -> int:
     """Write rows as Parquet (`.parquet`), a JSON array (`.json`) or JSON lines; returns how many.
 
@@ -170,20 +193,16 @@ def write(url: str, rows: Iterable[dict[str, Any]]) -> int:
     ------
     UserError: The place cannot be written to.
     """
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise UserError(f"cannot be opened: {error}", file=url) from None
+    fs, path = file_system(url)
     folder, _, name = path.rpartition("/")
     aside = f"{folder}/.{name}.{uuid.uuid4().hex}" if folder else f".{name}.{uuid.uuid4().hex}"
     try:
-        if folder:
-            fs.makedirs(folder, exist_ok=True)
-        with fs.open(aside, "wb") as file:
-            count = _write(file, url, rows)
-        fs.mv(aside, path)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror or error}", file=url) from None
+        with failures_named(url):
+            if folder:
+                fs.makedirs(folder, exist_ok=True)
+            with fs.open(aside, "wb") as file:
+                count = _write(file, url, rows)
+            fs.mv(aside, path)
     finally:
         if fs.exists(aside):
             fs.rm(aside)
@@ -192,7 +211,7 @@ def write(url: str, rows: Iterable[dict[str, Any]]) -> int:
 
 def _write(file: IO[bytes], url: str, rows: Iterable[dict[str, Any]]) -> int:
     if url.endswith(".parquet"):
-        return _write_parquet(file, rows)
+        return write_parquet(file, rows)
     count = 0
     array = url.endswith(".json")
     for row in rows:
@@ -206,7 +225,8 @@ def _write(file: IO[bytes], url: str, rows: Iterable[dict[str, Any]]) -> int:
     return count
 
 
-def _write_parquet(file: IO[bytes], rows: Iterable[dict[str, Any]]) -> int:
+def write_parquet(file: IO[bytes], rows: Iterable[dict[str, Any]]) -> int:
+    """Write fcray's own rows as Parquet; returns how many."""
     import pyarrow
     from pyarrow import parquet
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from fcray.dataset import limits
 from fcray.dataset.catalog import About, Catalog
 from fcray.dataset.derive import spoken_argument
+from fcray.dataset.offers import Offers
 from fcray.dataset.pools import Form
 from fcray.dataset.speech import When, context, resolved
 from fcray.dataset.templates import Filled, Template, same
-from fcray.tools import Language, Message, ToolCall
+from fcray.tools import Language, Message, Tool, ToolCall
 
 FIRST_DAY = date(2024, 1, 1)
 DAYS = 3 * 366
@@ -33,22 +35,28 @@ class Made:
     messages: tuple[Message, ...]
     calls: tuple[ToolCall, ...] = ()
     response: str = ""
-    withheld: str = ""
-    """A tool that must not be offered."""
+    tools: tuple[Tool, ...] = ()
+    """What is offered; empty: what the row's other parts need, and others."""
 
 
 class Row:
-    """What every maker works with: the catalog, the day, and the row's own chance."""
+    """What every maker works with: the catalog, the day, what is offered, and the row's own chance."""
 
-    def __init__(self, catalog: Catalog, seed: str) -> None:
+    def __init__(self, catalog: Catalog, seed: str, offers: Offers, identity: str = "") -> None:
         self.catalog = catalog
         self.rng = random.Random(seed)
+        self._offers = offers
+        self._identity = identity
         self.today = FIRST_DAY + timedelta(days=self.rng.randrange(DAYS))
 
     def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolCall:
         """A call with its relative dates resolved, its arguments in the schema's order."""
         meant = {name: resolved(value, self.today) for name, value in arguments.items()}
         return ToolCall(name=tool, arguments=self.catalog.tools[tool].ordered(meant))
+
+    def offered(self, needed: Sequence[str], *, without: str = "") -> tuple[Tool, ...]:
+        """The tools `needed` and others, but not the one named `without`."""
+        return self._offers.of(self._identity, needed, without=without)
 
     def gold(self, filled: Filled) -> ToolCall:
         return self.call(filled.template.tool, filled.arguments)
@@ -61,6 +69,11 @@ class Row:
         given = self.about(tool).labels.get(argument, {}).get(language)
         schema = self.catalog.tools[tool].properties.get(argument, {})
         return given or spoken_argument(argument, schema, language)
+
+    def property(self, tool: str, argument: str) -> Mapping[str, Any]:
+        """An argument's schema."""
+        found: Mapping[str, Any] = self.catalog.tools[tool].properties.get(argument, {})
+        return found
 
     def alone(self, tool: str, argument: str, language: Language) -> list[Form]:
         """An argument's forms that can stand without what they count: 两 cannot."""
@@ -121,6 +134,27 @@ def answered(row: Row, filled: Filled) -> Made | None:
     """A request that is answered in words: small talk, a contrast, an invalid value."""
     said = row.told(filled.template.language, _user(filled.request))
     return Made(said, response=filled.template.answer)
+
+
+def invalid(row: Row, filled: Filled) -> Made | None:
+    """A value that the schema does not allow: say so."""
+    if not filled.template.tool:
+        return answered(row, filled)
+    language, tool = filled.template.language, filled.template.tool
+    names = [n for n in filled.arguments if limits.spoilable(row.property(tool, n), filled, n)]
+    if not names:
+        return None
+    name = row.rng.choice(names)
+    words, why = limits.spoiled(row.property(tool, name), filled, name, row.rng)
+    label = row.label(tool, name, language)
+    answer = (
+        why.format(label=label) if language == "zh" else _sentence(why.format(label=f"the {label}"))
+    )
+    return Made(row.told(language, _user(filled.with_words(name, words))), response=answer)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def missing(row: Row, filled: Filled) -> Made | None:
@@ -320,25 +354,27 @@ def sequence(row: Row, first: Filled, second: Filled) -> Made | None:
 
 def unknown_tool(row: Row, filled: Filled) -> Made | None:
     """The tool that would be right is not offered: say what can be done."""
-    others = [tool for tool in row.catalog.tools if tool.name != filled.template.tool]
-    if not others:
+    tools = row.offered((), without=filled.template.tool)
+    if not tools:
         return None
     language = filled.template.language
-    shown = [tool.name for tool in row.rng.sample(others, min(3, len(others)))]
+    shown = [tool.name for tool in row.rng.sample(tools, min(3, len(tools)))]
     if language == "zh":
         text = f"抱歉，我没有能做这件事的工具。我可以用：{'、'.join(shown)}。"
     else:
         text = f"Sorry, I have no tool for that. What I can use: {', '.join(shown)}."
     said = row.told(language, _user(filled.request))
-    return Made(said, response=text, withheld=filled.template.tool)
+    return Made(said, response=text, tools=tools)
 
 
 ONE: Mapping[str, Callable[[Row, Filled], Made | None]] = {
     "call": call,
     "unseen_template": call,
+    "unseen_value": call,
+    "held_out_tool": call,
     "irrelevant": answered,
     "contrast": answered,
-    "invalid": answered,
+    "invalid": invalid,
     "missing": missing,
     "slot_filling": slot_filling,
     "correction": correction,
@@ -355,11 +391,27 @@ TWO: Mapping[str, Callable[[Row, Filled, Filled], Made | None]] = {
 """Kinds that two make."""
 
 
+WORDS = ("irrelevant", "contrast", "invalid", "missing", "after_result", "unknown_tool")
+"""Kinds whose right answer is words."""
+
+AS_WRITTEN = (
+    *("call", "unseen_template", "unseen_value", "held_out_tool"),
+    *("irrelevant", "contrast", "invalid"),
+)
+"""Kinds whose request is one template, word for word."""
+
+
 def templates_of(
     catalog: Catalog, kind: str, tool: str, trained: tuple[Template, ...]
 ) -> tuple[Template, ...]:
     """The templates that rows of a kind begin with, where they are not the tool's ordinary ones."""
     about = catalog.about.get(tool)
-    if about is None or kind not in ("missing", "slot_filling", "invalid", "contrast"):
+    if about is None:
         return trained
-    return {"invalid": about.invalid, "contrast": about.contrast}.get(kind, about.incomplete)
+    if kind == "invalid":
+        schemas = catalog.tools[tool].properties
+        spoiled = (t for t in trained if any(limits.is_limited(schemas[n]) for n in t.forms))
+        return (*about.invalid, *spoiled)
+    if kind == "contrast":
+        return about.contrast
+    return about.incomplete if kind in ("missing", "slot_filling") else trained

@@ -29,6 +29,17 @@ _MONTHS = [
     *("August", "September", "October", "November", "December"),
 ]
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+def chinese_in(text: str) -> int:
+    """How many Chinese characters there are."""
+    return len(_HAN.findall(text))
+
+
+def is_chinese(text: str) -> bool:
+    """Whether there is a Chinese character."""
+    return bool(_HAN.search(text))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Pure rules, seeded. Knows nothing of files; the disjointness of splits rests on 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 import unicodedata
@@ -38,6 +39,11 @@ def normalise(sentence: str) -> str:
     """`sentence` without case, spaces and punctuation: what decides whether two are the same."""
     folded = unicodedata.normalize("NFKC", sentence).casefold()
     return "".join(character for character in folded if character.isalnum())
+
+
+def short_hash(text: str) -> int:
+    """64 bits that stand for a text where millions of them are remembered."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def hold_out(

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fcray.dataset import kinds
 from fcray.dataset.catalog import Catalog
-from fcray.dataset.split import normalise
-from fcray.dataset.templates import Filled, Template
+from fcray.dataset.near import NearDuplicates, sign
+from fcray.dataset.offers import Offers
+from fcray.dataset.split import normalise, short_hash
+from fcray.dataset.templates import Pick, Template
 from fcray.tools import Example, Origin
 
 
@@ -28,14 +30,16 @@ def shuffled_indices(size: int, rng: random.Random) -> Iterator[int]:
         moved[pick] = moved.get(left - 1, left - 1)
 
 
-def fillings(template: Template, seed: int) -> Iterator[Filled]:
+def fillings(template: Template, seed: int) -> Iterator[Pick]:
     """Every filling of `template` once, in an order that depends on the seed and its id only."""
-    rng = random.Random(f"{seed}/{template.id}")
-    return (template.fill(index) for index in shuffled_indices(template.size, rng))
+    rng = random.Random(f"{seed}/{template.id}{template.variant}")
+    return (Pick(template, index) for index in shuffled_indices(template.size, rng))
 
 
 class Source:
-    """Hands out candidates such that no two of them are the same sentence.
+    """Hands out fillings such that no two of them are the same sentence, or nearly the same.
+
+    The same call in the same template, its values said in other words, goes to one split only.
 
     Parameters
     ----------
@@ -44,62 +48,109 @@ class Source:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._open: dict[str, Iterator[Filled]] = {}
-        self._taken: set[str] = set()
+        self._open: dict[str, Iterator[Pick]] = {}
+        self._taken: set[int] = set()
+        self._splits: dict[int, str] = {}
+        self._near = NearDuplicates()
 
-    def draw(self, templates: Sequence[Template], count: int) -> list[Filled]:
-        """`count` new sentences, in turn from each of `templates`; fewer when they run out."""
-        drawn: list[Filled] = []
+    def turn_to_another_tool(self) -> None:
+        """Forget what near-duplicates are found by: those of another tool ask for something else."""
+        self._near = NearDuplicates()
+
+    def draw(
+        self, templates: Sequence[Template], count: int, split: str = "", *, words: bool = False
+    ) -> list[Pick]:
+        """`count` new sentences, in turn from each of `templates`; fewer when they run out.
+
+        Parameters
+        ----------
+        words: The rows are answered in words, whatever the sentences' values are.
+        """
+        drawn: list[Pick] = []
         left = list(templates)
         while left and len(drawn) < count:
             for template in tuple(left):
                 if len(drawn) == count:
                     break
-                filled = self._next(template)
-                if filled is None:
+                pick = self._next(template, split, words)
+                if pick is None:
                     left.remove(template)
                 else:
-                    drawn.append(filled)
+                    drawn.append(pick)
         return drawn
 
-    def _next(self, template: Template) -> Filled | None:
-        stream = self._open.setdefault(template.id, fillings(template, self.seed))
-        for filled in stream:
-            key = normalise(filled.request)
-            if key not in self._taken:
-                self._taken.add(key)
-                return filled
-        return None
+    def _next(self, template: Template, split: str, words: bool) -> Pick | None:
+        key = template.id + template.variant
+        if key not in self._open:
+            self._open[key] = fillings(template, self.seed)
+        return next((pick for pick in self._open[key] if self._is_new(pick, split, words)), None)
+
+    def _is_new(self, pick: Pick, split: str, words: bool) -> bool:
+        """Whether a filling may be handed out; if so, it is remembered."""
+        filled = pick.filled
+        sentence = short_hash(normalise(filled.request))
+        if sentence in self._taken:
+            return False
+        gold = repr(filled.arguments)
+        called = short_hash(f"{filled.template.id} {gold}")
+        if filled.arguments and self._splits.setdefault(called, split) != split:
+            return False
+        signed = sign(filled.request, "" if words else gold)
+        if self._near.find(signed) is not None:
+            return False
+        self._taken.add(sentence)
+        self._near.add(signed, "")
+        return True
 
 
-def to_example(
-    filled: Sequence[Filled], catalog: Catalog, *, identity: str, seed: int, kind: str
-) -> Example:
-    """The row of `kind` that `filled` becomes; a plain call where that kind cannot be made of it.
+class Maker:
+    """Makes the examples of a dataset, each from its picks, kind and id alone.
 
     Parameters
     ----------
-    filled: One filled template, or two for the kinds in `kinds.TWO`.
+    offers: Which tools the rows of a split are offered.
     """
-    row = kinds.Row(catalog, f"{seed}/{identity}")
-    first = filled[0]
-    makers: Mapping[str, Callable[..., kinds.Made | None]] = {**kinds.ONE, **kinds.TWO}
-    made = makers[kind](row, *filled)
-    if made is None:
-        made, kind = kinds.call(row, first), "call"
-    template = first.template
-    return Example(
-        id=identity,
-        messages=made.messages,
-        tools=tuple(tool for tool in catalog.tools if tool.name != made.withheld),
-        calls=made.calls,
-        response=made.response,
-        origin=Origin(
-            generator="template",
-            template=template.id,
-            seed=seed,
-            language=template.language,
-            domain=template.domain,
-            kind=kind,
-        ),
-    )
+
+    def __init__(self, catalog: Catalog, seed: int, offers: Mapping[str, Offers]) -> None:
+        self._catalog = catalog
+        self._seed = seed
+        self._offers = offers
+
+    def example(self, picks: Sequence[Pick], *, split: str, number: int, kind: str) -> Example:
+        """The row of `kind` that `picks` become; a plain call where that kind cannot be made of them.
+
+        Parameters
+        ----------
+        picks: One filling, or two for the kinds in `kinds.TWO`.
+        """
+        identity = f"{split}-{number:05}"
+        filled = [pick.filled for pick in picks]
+        row = kinds.Row(self._catalog, f"{self._seed}/{identity}", self._offers[split], identity)
+        first = filled[0]
+        makers: Mapping[str, Callable[..., kinds.Made | None]] = {**kinds.ONE, **kinds.TWO}
+        made = makers[kind](row, *filled)
+        if made is None:
+            made, kind = kinds.call(row, first), "call"
+        template = first.template
+        return Example(
+            id=identity,
+            messages=made.messages,
+            tools=made.tools or row.offered(_needed(made, template)),
+            calls=made.calls,
+            response=made.response,
+            origin=Origin(
+                generator="template",
+                template=template.id,
+                seed=self._seed,
+                language=template.language,
+                domain=template.domain,
+                kind=kind,
+            ),
+        )
+
+
+def _needed(made: kinds.Made, template: Template) -> tuple[str, ...]:
+    """The tools that a row cannot do without: those that are called, and the one that it is about."""
+    called = [call.name for message in made.messages for call in message.tool_calls]
+    called += [call.name for call in made.calls]
+    return tuple(dict.fromkeys([template.subject, *called]))

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from fcray.dataset.pools import Form
 from fcray.dataset.speech import resolved
 from fcray.tools import Language
+
+_SLOT = re.compile(r"\\\{\w+\\\}")
+"""A gap in a text whose braces are escaped."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,22 @@ class Filled:
     template: Template
     request: str
     arguments: Mapping[str, Any]
+    spoken: Mapping[str, str]
+
+    def with_words(self, argument: str, words: str) -> str:
+        """The request with other words in one gap."""
+        return self.template.text.format(**{**self.spoken, argument: words})
+
+
+class Pick(NamedTuple):
+    """One filling of a template before it is made: what a row takes in memory until it is written."""
+
+    template: Template
+    number: int
+
+    @property
+    def filled(self) -> Filled:
+        return self.template.fill(self.number)
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,7 @@ class Template:
     text: The sentence; `{name}` is a gap.
     forms: Gap → the forms that may fill it, in the order of the text.
     answer: What is said when no tool is called.
+    variant: What sets it apart from the template of the same id whose gaps hold other values.
     """
 
     id: str
@@ -47,6 +68,12 @@ class Template:
     text: str
     forms: Mapping[str, tuple[Form, ...]]
     answer: str = ""
+    variant: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The tool that the sentence is about, called or not."""
+        return self.tool or self.id.partition("/")[0]
 
     @property
     def size(self) -> int:
@@ -59,21 +86,31 @@ class Template:
         for name, forms in self.forms.items():
             index, position = divmod(index, len(forms))
             chosen[name] = forms[position]
-        request = self.text.format(**{name: form.spoken for name, form in chosen.items()})
+        spoken = {name: form.spoken for name, form in chosen.items()}
         stated = {name: form.value for name, form in chosen.items()} if self.tool else {}
-        return Filled(self, request, stated)
+        return Filled(self, self.text.format(**spoken), stated, spoken)
+
+    def limited(self, forms: Mapping[str, tuple[Form, ...]], variant: str) -> Template:
+        """The template with other values in some gaps."""
+        return replace(self, forms={**self.forms, **forms}, variant=variant)
 
     def says(self, request: str, arguments: Mapping[str, Any], today: date | None = None) -> bool:
         """Whether `request` is this template with words that mean exactly `arguments` on `today`."""
         if self.tool and arguments.keys() != self.forms.keys():
             return False
+        return self._is_said(
+            request,
+            lambda name, form: not self.tool or same(meant(form.value, today), arguments[name]),
+        )
+
+    def is_spoiled(self, request: str) -> bool:
+        """Whether `request` is this template with words in a gap that none of its forms has."""
+        pattern = _SLOT.sub(".+", re.escape(self.text))
+        return bool(re.fullmatch(pattern, request)) and not self._is_said(request, lambda *_: True)
+
+    def _is_said(self, request: str, fits: Callable[[str, Form], bool]) -> bool:
         spoken = [
-            [
-                form.spoken
-                for form in forms
-                if form.spoken in request
-                and (not self.tool or same(meant(form.value, today), arguments[name]))
-            ]
+            [form.spoken for form in forms if form.spoken in request and fits(name, form)]
             for name, forms in self.forms.items()
         ]
         return any(

@@ -6,26 +6,17 @@ request. Knows nothing of how the row was made, save by its `origin`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from fcray.dataset.catalog import Catalog
+from fcray.dataset.kinds import AS_WRITTEN, WORDS
 from fcray.dataset.pools import Form
-from fcray.dataset.speech import date_in
+from fcray.dataset.speech import date_in, is_chinese
 from fcray.dataset.templates import Template, meant, same
 from fcray.tools import Example, Language, ToolCall
-
-_HAN = re.compile(r"[\u3400-\u9fff]")
-
-
-WORDS = ("irrelevant", "contrast", "invalid", "missing", "after_result", "unknown_tool")
-"""Kinds whose right answer is words."""
-
-AS_WRITTEN = ("call", "unseen_template", "irrelevant", "contrast", "invalid")
-"""Kinds whose request is one template, word for word."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +50,16 @@ class Verifier:
 
     def reasons(self, example: Example) -> list[str]:
         """What is wrong with `example`; empty when nothing is."""
-        kind = example.origin.kind
-        found = list(self._language(example))
-        if not example.calls and not example.response.strip():
-            found.append("neither a call nor an answer")
-        if not example.calls and kind not in WORDS:
-            found.append(f"a row of kind {kind!r} has no call")
-        if example.calls and kind in WORDS:
-            what = "an irrelevant request" if kind == "irrelevant" else f"a row of kind {kind!r}"
-            found.append(f"{what} calls {example.calls[0].name}")
-        if len(example.calls) > 1 and kind != "parallel":
-            found.append(f"a row of kind {kind!r} has {len(example.calls)} calls")
-        if len(example.calls) == 1 and kind == "parallel":
-            found.append("a row of kind 'parallel' has one call")
+        return [reason for _, reason in self.findings(example)]
+
+    def findings(self, example: Example) -> Iterator[tuple[str, str]]:
+        """(stage, what is wrong); nothing when nothing is."""
+        yield from self._language(example)
+        yield from (("kind", reason) for reason in _kind(example))
         for call in example.calls:
-            found += self._call(example, call)
-        if kind in AS_WRITTEN and len(example.calls) <= 1:
-            arguments = example.calls[0].arguments if example.calls else {}
-            found += self._wording(example, arguments)
-        return found
+            yield from self._call(example, call)
+        if example.origin.kind in AS_WRITTEN and len(example.calls) <= 1:
+            yield from (("wording", reason) for reason in self._wording(example))
 
     def split(
         self, examples: Iterable[Example]
@@ -92,25 +74,27 @@ class Verifier:
                 accepted.append(example)
         return tuple(accepted), tuple(rejected)
 
-    def _language(self, example: Example) -> Iterable[str]:
+    def _language(self, example: Example) -> Iterator[tuple[str, str]]:
         if not example.request.strip():
-            yield "the request is empty"
-        elif bool(_HAN.search(_said(example))) != (example.origin.language == "zh"):
-            yield f"the request is not in {example.origin.language}"
+            yield "format", "the request is empty"
+        elif is_chinese(said_in(example)) != (example.origin.language == "zh"):
+            yield "language", f"the request is not in {example.origin.language}"
 
-    def _call(self, example: Example, call: ToolCall) -> list[str]:
+    def _call(self, example: Example, call: ToolCall) -> Iterator[tuple[str, str]]:
         offered = next((tool for tool in example.tools if tool.name == call.name), None)
         if offered is None:
-            return [f"{call.name} is not among the tools offered"]
-        found = [f"{call.name}: {problem}" for problem in offered.problems(call.arguments)]
+            yield "schema", f"{call.name} is not among the tools offered"
+            return
+        for problem in offered.problems(call.arguments):
+            yield "schema", f"{call.name}: {problem}"
         for name, value in call.arguments.items():
             if not self._stands(example, call.name, name, value):
-                found.append(f"{call.name}.{name}: {value!r} cannot be read off the request")
-        return found
+                reason = f"{call.name}.{name}: {value!r} cannot be read off the request"
+                yield "grounding", reason
 
     def _stands(self, example: Example, tool: str, argument: str, value: Any) -> bool:
         """Whether words for `value` stand in the request and are no part of words for another."""
-        request, today = _said(example), _today(example)
+        request, today = said_in(example), today_of(example)
         forms = self._forms.get((tool, argument, example.origin.language), ())
         right: list[tuple[int, int]] = []
         others: list[tuple[int, int]] = []
@@ -120,27 +104,48 @@ class Verifier:
                 (right if same(meant(form.value, today), value) else others).extend(spans)
         return any(not _covered(span, others) for span in right)
 
-    def _wording(self, example: Example, arguments: dict[str, Any]) -> list[str]:
-        """Whether the row's own template, said with these arguments, is the request."""
+    def _wording(self, example: Example) -> Iterator[str]:
+        """The row's own template, said with these arguments, must be the request."""
         if example.origin.generator != "template":
-            return []
+            return
         template: Template | None = self._templates.get(example.origin.template)
         if template is None:
-            return [f"there is no template {example.origin.template!r}"]
+            yield f"there is no template {example.origin.template!r}"
+            return
+        if example.origin.kind == "invalid" and template.tool:
+            if not template.is_spoiled(example.request):
+                yield f"the request is {template.id} with values that it may have"
+            return
         called = example.calls[0].name if example.calls else ""
+        arguments = example.calls[0].arguments if example.calls else {}
         if template.tool != called:
-            return [f"{template.id} does not call {called or 'nothing'}"]
-        if not template.says(example.request, arguments, _today(example)):
-            return [f"the request is not {template.id} said with these arguments"]
-        return []
+            yield f"{template.id} does not call {called or 'nothing'}"
+        elif not template.says(example.request, arguments, today_of(example)):
+            yield f"the request is not {template.id} said with these arguments"
 
 
-def _said(example: Example) -> str:
+def _kind(example: Example) -> Iterator[str]:
+    """Whether calls and words are what a row of its kind has."""
+    kind, calls = example.origin.kind, example.calls
+    if not calls and not example.response.strip():
+        yield "neither a call nor an answer"
+    if not calls and kind not in WORDS:
+        yield f"a row of kind {kind!r} has no call"
+    if calls and kind in WORDS:
+        what = "an irrelevant request" if kind == "irrelevant" else f"a row of kind {kind!r}"
+        yield f"{what} calls {calls[0].name}"
+    if len(calls) > 1 and kind != "parallel":
+        yield f"a row of kind {kind!r} has {len(calls)} calls"
+    if len(calls) == 1 and kind == "parallel":
+        yield "a row of kind 'parallel' has one call"
+
+
+def said_in(example: Example) -> str:
     """What the user said, in all turns."""
     return "\n".join(m.content or "" for m in example.messages if m.role == "user")
 
 
-def _today(example: Example) -> date | None:
+def today_of(example: Example) -> date | None:
     """The day that the row's system message tells."""
     told = (date_in(m.content or "") for m in example.messages if m.role == "system")
     return next((day for day in told if day), None)

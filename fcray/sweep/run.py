@@ -18,7 +18,8 @@ import yaml
 from ray import tune
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-from fcray.dataset import build as dataset
+from fcray.dataset import store
+from fcray.dataset.build import Dataset
 from fcray.errors import FcrayError, UserError
 from fcray.evaluation.pool import EvaluationPool, PoolConfig
 from fcray.metrics import Outcome
@@ -129,7 +130,7 @@ def _differences(held: Any, wanted: Any, at: str = "") -> list[str]:
     return [] if held == wanted else [at]
 
 
-def keep_dataset(spec: SweepSpec, folder: RunFolder, built: dataset.Dataset) -> dataset.Dataset:
+def keep_dataset(spec: SweepSpec, folder: RunFolder, built: Dataset) -> Dataset:
     """The run's examples: those in its folder, or `built`, which is then kept there.
 
     Raises
@@ -137,7 +138,7 @@ def keep_dataset(spec: SweepSpec, folder: RunFolder, built: dataset.Dataset) -> 
     UserError: The folder holds others, and trials have run on them.
     """
     if folder.data.is_dir():
-        held = dataset.read(folder.data)
+        held = store.read(folder.data)
         if held.sha256 == built.sha256:
             return held
         if trials_of(open_study(folder.study, spec.name, 0, 1)):
@@ -145,7 +146,7 @@ def keep_dataset(spec: SweepSpec, folder: RunFolder, built: dataset.Dataset) -> 
                 "the catalogs changed since this run began; give the run a new name",
                 file=folder.data,
             )
-    dataset.write(built, folder.data)
+    store.write(built, folder.data)
     return built
 
 
@@ -181,7 +182,7 @@ def trial_slots(spec: SweepSpec, trials: int) -> int:
 def run_trials(
     spec: SweepSpec,
     folder: RunFolder,
-    data: dataset.Dataset,
+    data: Dataset,
     pool: EvaluationPool,
     observer: Observer,
     *,

@@ -58,13 +58,13 @@ def conditions(items: Sequence[Condition]) -> Html:
     rows = [
         [
             element("td", METRICS.get(item.name, item.name)),
-            _number(figure(item.name, item.value)),
-            _number(figure(item.name, item.target)),
+            number_cell(figure(item.name, item.value)),
+            number_cell(figure(item.name, item.target)),
             element("td", _mark("met", "good") if item.met else _mark("not met", "bad")),
         ]
         for item in items
     ]
-    return _table(("Figure", "#Measured", "#Required", "Met"), rows)
+    return table(("Figure", "#Measured", "#Required", "Met"), rows)
 
 
 def trials(run: RunRecord) -> Html:
@@ -86,7 +86,7 @@ def trials(run: RunRecord) -> Html:
     )
     scores = tuple(f"#{name}" for name in METRICS.values())
     rows = [_trial(trial, trial.number == best) for trial in sorted(run.trials, key=rank)]
-    return _table((*heads, *scores, "#Time", "Why it stopped, alarms"), rows)
+    return table((*heads, *scores, "#Time", "Why it stopped, alarms"), rows)
 
 
 def served(items: Sequence[ServedRecord]) -> Html:
@@ -96,11 +96,11 @@ def served(items: Sequence[ServedRecord]) -> Html:
             element("td", item.request, lang=_lang(item.language), class_="text"),
             element("td", element("code", item.answer), lang=_lang(item.language), class_="text"),
             element("td", element("code", call_text(item.call)), class_="text"),
-            _number(duration(item.seconds)),
+            number_cell(duration(item.seconds)),
         ]
         for item in items[:MOST]
     ]
-    return join(_table(("Request", "Answer", "Parsed call", "#Time"), rows), _left_out(len(items)))
+    return join(table(("Request", "Answer", "Parsed call", "#Time"), rows), _left_out(len(items)))
 
 
 def mistakes(items: Sequence[MistakeRecord]) -> Html:
@@ -189,13 +189,13 @@ def _trial(trial: TrialRecord, best: bool) -> list[Html]:
     return [
         element("td", str(trial.number), _mark("best", "good") if best else "", class_="number"),
         element("td", _mark(STATUS[trial.status], trial.status)),
-        _number(number(config.get("rank"))),
-        _number(rate(config.get("learning_rate"))),
+        number_cell(number(config.get("rank"))),
+        number_cell(rate(config.get("learning_rate"))),
         element("td", modules(config.get("target_modules"))),
-        _number(shares(config.get("shares"))),
-        _number(steps),
-        *(_number(percent(trial.scores.get(name))) for name in METRICS),
-        _number(duration(spent)),
+        number_cell(shares(config.get("shares"))),
+        number_cell(steps),
+        *(number_cell(percent(trial.scores.get(name))) for name in METRICS),
+        number_cell(duration(spent)),
         element("td", "; ".join(why) or NONE, class_="text"),
     ]
 
@@ -244,7 +244,7 @@ def _facts(title: str, values: Mapping[str, Any]) -> Html:
     return element("div", element("h3", title), element("dl", *rows))
 
 
-def _table(heads: Iterable[str], rows: list[list[Html]]) -> Html:
+def table(heads: Iterable[str], rows: list[list[Html]]) -> Html:
     """A table that scrolls on its own; a head that begins with # stands over numbers."""
     if not rows:
         return Html()
@@ -257,7 +257,7 @@ def _table(heads: Iterable[str], rows: list[list[Html]]) -> Html:
     return element("div", table, class_="scroll", tabindex="0")
 
 
-def _number(text: str) -> Html:
+def number_cell(text: str) -> Html:
     return element("td", text, class_="number")
 
 

@@ -63,17 +63,20 @@ def render(run: RunRecord) -> str:
         if parts
         else element("p", "Nothing has been measured yet.", class_="note"),
     )
+    return page(f"{run.name} · fcray", body, _scripts(figures))
+
+
+def page(title: str, body: Html, scripts: Html) -> str:
+    """A page of this house: its style, and a policy that forbids it to load anything."""
     head = join(
         Html('<meta charset="utf-8">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
-        element("title", f"{run.name} · fcray"),
+        element("title", title),
         element("style", _asset("report.css")),
     )
-    page = element(
-        "html", element("head", head), element("body", body, _scripts(figures)), lang="en"
-    )
-    return f"<!doctype html>\n{page}\n"
+    whole = element("html", element("head", head), element("body", body, scripts), lang="en")
+    return f"<!doctype html>\n{whole}\n"
 
 
 def sections(run: RunRecord) -> list[Section]:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from fcray.dataset.catalog import Catalog, load_catalogs
+from fcray.spec import DataSpec
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -50,6 +51,13 @@ chat:
       zh: [你好, "你喜欢{thing}吗", 早上好]
       en: [Hi, "Do you like {thing}?", Good morning]
 """
+
+
+def plain(*catalogs: str | Path, **fields: object) -> DataSpec:
+    """A spec of calls and small talk alone, every row offered every tool."""
+    usual = {"kinds": {}, "irrelevant": 0.15, "masked": 0, "distractors": ["all"], "test_values": 0}
+    places = [str(folder) for folder in catalogs or (DATA,)]
+    return DataSpec.model_validate({"catalogs": places, **usual, **fields})
 
 
 @cache

@@ -7,20 +7,22 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcray.dataset.build import SPLITS, Dataset, build, build_from, read, write
+from fcray.dataset.build import Dataset, build, build_from
+from fcray.dataset.draw import LEARNED, SPLITS
 from fcray.dataset.split import HELD_OUT_TEMPLATES, UNSEEN_TEMPLATE_ROWS, normalise
+from fcray.dataset.store import read, write
 from fcray.dataset.verify import Verifier
 from fcray.errors import UserError
 from fcray.spec import DataSpec
 from fcray.tools import Example
-from tests.dataset.catalogs import DATA, shipped, write_small
+from tests.dataset.catalogs import plain, shipped, write_small
 
 specs = st.builds(
-    DataSpec,
-    catalogs=st.just((str(DATA),)),
+    plain,
     train=st.integers(1, 220),
     validation=st.integers(1, 50),
     test=st.integers(1, 100),
@@ -31,11 +33,11 @@ specs = st.builds(
 
 def spec_of(folder: Path, **fields: object) -> DataSpec:
     counts = {"train": 6, "validation": 2, "test": 4, "irrelevant": 0.0}
-    return DataSpec.model_validate({"catalogs": (str(folder),), **counts, **fields})
+    return plain(folder, **{**counts, **fields})
 
 
 def rows_of(dataset: Dataset) -> list[Example]:
-    return [row for split in SPLITS for row in getattr(dataset, split)]
+    return [row for split in SPLITS for row in dataset.rows(split)]
 
 
 @given(specs)
@@ -43,7 +45,7 @@ def rows_of(dataset: Dataset) -> list[Example]:
 def test_a_dataset_of_any_seed_and_size_is_sound(spec: DataSpec) -> None:
     dataset = build_from(spec, shipped())
     check_no_sentence_stands_twice(dataset)
-    for split in SPLITS:
+    for split in LEARNED:
         check_counts(getattr(dataset, split), getattr(spec, split), spec.irrelevant)
         check_tools(getattr(dataset, split), level=split != "train")
     check_kinds_say_what_training_saw(dataset)
@@ -91,7 +93,7 @@ def test_the_same_seed_gives_the_same_hash(spec: DataSpec) -> None:
 
 
 def test_the_default_spec_holds_out_wordings_of_every_tool() -> None:
-    spec = DataSpec(catalogs=(str(DATA),))
+    spec = plain()
     dataset = build(spec)
     trained = {row.origin.template for row in (*dataset.train, *dataset.validation)}
     for tool in dataset.catalog.names:
@@ -104,34 +106,34 @@ def test_the_default_spec_holds_out_wordings_of_every_tool() -> None:
 
 
 def test_a_stretch_of_training_holds_every_tool() -> None:
-    dataset = build_from(DataSpec(catalogs=(str(DATA),), train=3000), shipped())
+    dataset = build_from(plain(train=3000), shipped())
     for start in range(0, 3000, 300):
         stretch = dataset.train[start : start + 300]
         assert {row.calls[0].name for row in stretch if row.calls} == set(dataset.catalog.names)
 
 
 def test_only_the_named_tools_are_offered() -> None:
-    spec = DataSpec(catalogs=(str(DATA),), tools=("send_email", "get_weather"), train=40)
+    spec = plain(tools=("send_email", "get_weather"), train=40)
     dataset = build(spec)
     assert dataset.catalog.names == ("get_weather", "send_email")
     assert {call.name for row in dataset.train for call in row.calls} == set(dataset.catalog.names)
 
 
 def test_the_quickstart_can_be_doubled() -> None:
-    spec = DataSpec(catalogs=(str(DATA),), train=1800, validation=96, test=192)
+    spec = plain(train=1800, validation=96, test=192)
     assert len(build_from(spec, shipped()).train) == 1800
 
 
 def test_asking_for_too_much_says_how_much_there_is(tmp_path: Path) -> None:
     write_small(tmp_path)
-    with pytest.raises(UserError, match=r"yield only \d+ distinct (zh|en) requests for 'get_w"):
+    with pytest.raises(UserError, match=r"yield only \d+ distinct (zh|en) requests besides"):
         build(spec_of(tmp_path, train=500))
     with pytest.raises(UserError, match=r"yield only 4 distinct .* that need no tool"):
         build(spec_of(tmp_path, irrelevant=1.0, train=50))
 
 
 def test_write_then_read_is_the_same_dataset(tmp_path: Path) -> None:
-    dataset = build_from(DataSpec(catalogs=(str(DATA),), train=60, seed=3), shipped())
+    dataset = build_from(plain(train=60, seed=3), shipped())
     write(dataset, tmp_path / "a")
     write(dataset, tmp_path / "b")
     assert read(tmp_path / "a") == dataset
@@ -141,7 +143,6 @@ def test_write_then_read_is_the_same_dataset(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["sha256"] == dataset.sha256
-    assert manifest["seed"] == 3
     assert manifest["counts"]["train"]["rows"] == 60
 
 
@@ -170,12 +171,16 @@ def test_a_failed_write_leaves_the_old_dataset(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    replace = Path.replace
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(Path, "write_text", fail)
+    move = LocalFileSystem.mv
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="disk full"):
+        patch.setattr(LocalFileSystem, "pipe_file", fail)
         write(second, tmp_path / "out")
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(Path, "replace", lambda s, t: fail() if s.suffix == ".new" else replace(s, t))
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="disk full"):
+        patch.setattr(
+            LocalFileSystem,
+            "mv",
+            lambda fs, a, b, **k: fail() if a.endswith(".new") else move(fs, a, b, **k),
+        )
         write(second, tmp_path / "out")
     assert read(tmp_path / "out") == first
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -202,11 +207,11 @@ def test_reading_names_what_is_wrong(tmp_path: Path) -> None:
 def test_the_datasets_library_loads_what_was_written(tmp_path: Path) -> None:
     import datasets
 
-    dataset = build(DataSpec(catalogs=(str(DATA),), train=120, test=60, kinds={"parallel": 0.1}))
+    dataset = build(plain(train=120, test=60, kinds={"parallel": 0.1}))
     write(dataset, tmp_path / "out")
-    files = {split: str(tmp_path / "out" / f"{split}.jsonl") for split in SPLITS}
+    files = {split: str(tmp_path / "out" / f"{split}.jsonl") for split in LEARNED}
     loaded = datasets.load_dataset("json", data_files=files, cache_dir=str(tmp_path / "cache"))
-    assert {split: loaded[split].num_rows for split in SPLITS} == {
-        split: len(getattr(dataset, split)) for split in SPLITS
+    assert {split: loaded[split].num_rows for split in LEARNED} == {
+        split: len(getattr(dataset, split)) for split in LEARNED
     }
     assert read(tmp_path / "out") == dataset

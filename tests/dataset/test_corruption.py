@@ -12,9 +12,9 @@ import pytest
 from fcray.dataset.build import build_from
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.verify import Verifier
-from fcray.spec import DataSpec, Kind
+from fcray.spec import Kind
 from fcray.tools import Example, Message, ToolCall
-from tests.dataset.catalogs import DATA
+from tests.dataset.catalogs import DATA, plain
 
 Corrupt = Callable[[Example, random.Random], Example | None]
 """The corrupted row, or None where this row cannot be corrupted in this way."""
@@ -28,7 +28,7 @@ def catalog() -> Catalog:
 @cache
 def rows() -> tuple[Example, ...]:
     kinds: dict[Kind, float] = dict.fromkeys(get_args(Kind), 0.05)
-    spec = DataSpec(catalogs=("x",), train=1200, validation=60, test=200, kinds=kinds)
+    spec = plain("x", train=1200, validation=60, test=200, kinds=kinds)
     return build_from(spec, catalog()).train
 
 

@@ -92,8 +92,8 @@ def test_a_filling_is_what_its_template_says(template: Template, data: st.DataOb
 def test_a_source_never_repeats_a_sentence_and_runs_dry(seed: int) -> None:
     chat = shipped().of("", "zh")[:20]
     drawn = Source(seed).draw(chat, 10_000)
-    assert len({normalise(filled.request) for filled in drawn}) == len(drawn)
-    every = {normalise(filled.request) for template in chat for filled in fillings(template, 0)}
+    assert len({normalise(pick.filled.request) for pick in drawn}) == len(drawn)
+    every = {normalise(p.filled.request) for template in chat for p in fillings(template, 0)}
     assert len(drawn) == len(every)
 
 
@@ -102,7 +102,7 @@ def test_a_source_takes_one_of_two_spellings() -> None:
     one = Template("t/en/0", "t", "d", "en", "Wake me at {time}.", {"time": times})
     two = Template("t/en/1", "t", "d", "en", "wake me at {time}", {"time": times})
     drawn = Source(0).draw([one, two], 10)
-    assert {normalise(filled.request) for filled in drawn} == {
+    assert {normalise(pick.filled.request) for pick in drawn} == {
         "wakemeat930am",
         "wakemeathalfpastnine",
     }

@@ -17,10 +17,9 @@ from fcray.dataset.catalog import load_catalogs
 from fcray.dataset.derive import catalog_text, spoken_tool, words_of
 from fcray.dataset.sources import load_tools
 from fcray.errors import UserError
-from fcray.spec import DataSpec
 from fcray.tools import Tool
+from tests.dataset.catalogs import DATA, plain
 
-DATA = Path(__file__).parents[2] / "data"
 WEATHER: dict[str, Any] = {
     "name": "get_weather",
     "description": "Get the weather",
@@ -315,9 +314,7 @@ def test_tools_without_templates_give_verified_rows(tmp_path: Path) -> None:
     assert left_out == []
     assert text is not None
     (tmp_path / "tools.yaml").write_text(text, encoding="utf-8")
-    dataset = build(
-        DataSpec(catalogs=(str(tmp_path), str(DATA / "chat")), train=90, validation=9, test=24)
-    )
+    dataset = build(plain(tmp_path, DATA / "chat", train=90, validation=9, test=24))
     called = [row.calls[0] for row in dataset.train if row.calls]
     assert {call.name for call in called} == {"createOrder", "get_weather"}
     used = {name for call in called if call.name == "createOrder" for name in call.arguments}

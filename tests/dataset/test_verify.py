@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from fcray.dataset.build import build_from
 from fcray.dataset.verify import Verifier
-from fcray.spec import DataSpec
 from fcray.tools import Example, Message, ToolCall
-from tests.dataset.catalogs import DATA, shipped
+from tests.dataset.catalogs import plain, shipped
 
-ROWS = build_from(DataSpec(catalogs=(str(DATA),), train=300), shipped()).train
+ROWS = build_from(plain(train=300), shipped()).train
 VERIFIER = Verifier(shipped())
 
 

@@ -12,19 +12,17 @@ import pytest
 from fcray.dataset.build import build
 from fcray.errors import FcrayError
 from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
-from fcray.spec import DataSpec, EvaluationSpec, ModelSpec
+from fcray.spec import EvaluationSpec, ModelSpec
 from fcray.sweep.session import ray_session
 from fcray.tools import Example
+from tests.dataset.catalogs import DATA, plain
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-
-DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture(scope="module")
 def examples() -> tuple[Example, ...]:
-    folders = (str(DATA / "iot"), str(DATA / "chat"))
-    return build(DataSpec(catalogs=folders, train=8, validation=8, test=24)).test
+    return build(plain(DATA / "iot", DATA / "chat", train=8, validation=8, test=24)).test
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +49,10 @@ def test_outcomes_come_in_the_order_of_the_examples(
 
 
 def test_an_adapter_travels_to_the_actors(pool: EvaluationPool, adapter_folder: Path) -> None:
-    plain = [o.text for o in pool.evaluate(None, "test")]
+    bare = [o.text for o in pool.evaluate(None, "test")]
     adapted = [o.text for o in pool.evaluate(read_adapter(adapter_folder), "test")]
-    assert adapted != plain
-    assert [o.text for o in pool.evaluate(None, "test")] == plain
+    assert adapted != bare
+    assert [o.text for o in pool.evaluate(None, "test")] == bare
 
 
 def test_a_killed_actor_is_replaced_and_nothing_is_lost(

@@ -10,7 +10,6 @@ import pytest
 
 from fcray.spec import (
     BudgetSpec,
-    DataSpec,
     EvaluationSpec,
     LogUniform,
     LoraConfig,
@@ -24,8 +23,7 @@ from fcray.spec import (
     TrainingSpec,
 )
 from fcray.sweep.session import ray_session
-
-DATA = Path(__file__).parents[2] / "data"
+from tests.dataset.catalogs import DATA, plain
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +38,7 @@ def tiny_spec(model: Path, storage: Path, **changes: Any) -> SweepSpec:
         name="tiny",
         storage=str(storage),
         model=ModelSpec(base=str(model)),
-        data=DataSpec(
-            catalogs=(str(DATA / "iot"), str(DATA / "chat")), train=48, validation=8, test=8
-        ),
+        data=plain(DATA / "iot", DATA / "chat", train=48, validation=8, test=8),
         search=SearchSpec(
             learning_rate=LogUniform(log_uniform=(1e-4, 1e-2)),
             shares=Simplex(),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
+from fcray.dataset.speech import is_chinese
 from fcray.tools import (
     Example,
     Language,
@@ -25,7 +26,6 @@ from fcray.tools import (
 )
 
 Row = dict[str, Any]
-_HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 class Note(NamedTuple):
@@ -85,7 +85,7 @@ class Format(Protocol):
 
 def language_of(text: str) -> Language:
     """`zh` where there is a Chinese character, else `en`."""
-    return "zh" if _HAN.search(text) else "en"
+    return "zh" if is_chinese(text) else "en"
 
 
 def loads(text: Any, what: str) -> Any:
