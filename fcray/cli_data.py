@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -119,6 +119,7 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """How many examples there are, by split, domain, language and kind."""
+    from fcray.dataset.draw import SPLITS
     from fcray.dataset.summary import Summary
     from fcray.tracking import datapage
     from fcray.tracking.files import write_atomically
@@ -126,6 +127,7 @@ def stats(
     summary = Summary()
     for split, example in _rows_of(source):
         summary.add(split, example)
+    summary.order(SPLITS)
     if html is not None:
         write_atomically(html, datapage.render(Path(source).stem, summary))
     if as_json:
@@ -250,7 +252,10 @@ def import_rows(
 @data_app.command("verify")
 def verify(
     rows: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="fcray's rows; a file a split")
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="fcray's rows, a file a split, or a dataset's folder"
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="folder for the rows that pass, a file each")
@@ -259,6 +264,12 @@ def verify(
         str | None, typer.Option("--base", help="model whose tokens are counted; none: no lengths")
     ] = None,
     cutoff: Annotated[int, typer.Option("--cutoff", help="most tokens of a row")] = 1024,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            "--spec", help="the spec that rows were built from: its catalogs check them too"
+        ),
+    ] = None,
     near: Annotated[
         float,
         typer.Option(
@@ -269,16 +280,32 @@ def verify(
 ) -> None:
     """Check rows: schema, grounding of every value, language, length, duplicates; 1 where one fails."""
     from fcray.dataset import transfer
-    from fcray.dataset.audit import STAGES, Audit, Auditor
+    from fcray.dataset.audit import STAGES, TEMPLATED, Audit, Auditor
+    from fcray.dataset.build import checks_against
+    from fcray.dataset.catalog import load_catalogs
     from fcray.dataset.formats import FORMATS
+    from fcray.spec import SweepSpec
 
-    auditor = Auditor(length=_counter(base) if base else None, cutoff=cutoff, near=near or None)
-    native, audits = FORMATS["fcray"], dict[str, Audit]()
-    for url in rows:
+    data = SweepSpec.read(spec).data if spec else None
+    auditor = Auditor(
+        checks=checks_against(load_catalogs(data.catalogs, data.tools)) if data else None,
+        length=_counter(base) if base else None,
+        cutoff=cutoff,
+        near=near or None,
+    )
+    native, audits, built = FORMATS["fcray"], dict[str, Audit](), 0
+
+    def counted(examples: Iterable[Any]) -> Iterator[Any]:
+        nonlocal built
+        for example in examples:
+            built += example.origin.generator in TEMPLATED
+            yield example
+
+    for url in [file for place in rows for file in _files_of(place)]:
         name = url.rpartition("/")[2]
         report, audit = transfer.Report(), audits.setdefault(name, Audit())
         examples = transfer.read_examples(url, native, report, catalog=_tools_beside(url))
-        passed = auditor.accepted(examples, name, audit)
+        passed = auditor.accepted(counted(examples), name, audit)
         if out is None:
             for _ in passed:
                 pass
@@ -291,8 +318,19 @@ def verify(
         print_json({name: audit.as_json() for name, audit in audits.items()})
     else:
         _show_audits(audits, STAGES)
+        if built and data is None:
+            print(
+                f"{built:,} rows were built from templates; --spec checks them against their catalogs"
+            )
     if any(audit.rejections for audit in audits.values()):
         raise typer.Exit(1)
+
+
+def _files_of(place: str) -> list[str]:
+    """A file of rows as it is; of a dataset's folder its files."""
+    from fcray.dataset import store
+
+    return store.row_files(place) if store.is_dataset(place) else [place]
 
 
 def _tools_beside(url: str) -> dict[str, Any]:
@@ -415,20 +453,22 @@ def _show_built(written: Any, out: str, as_json: bool) -> None:
 
 def _show_summary(summary: Any) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from fcray.console import table
 
-    parts = {
-        "domain": lambda cell: cell.domain,
-        "language": lambda cell: cell.language,
-        "kind": lambda cell: cell.kind,
+    parts: dict[str, Callable[[Any], str]] = {
+        "domain": lambda cell: str(cell.domain),
+        "language": lambda cell: str(cell.language),
+        "kind": lambda cell: str(cell.kind),
     }
     splits = list(summary.splits)
-    rows = [["rows", "", *(f"{summary.splits[name].rows:,}" for name in splits)]]
+    rows = [["rows", *(f"{summary.splits[name].rows:,}" for name in splits)]]
     for part, key in parts.items():
         found = [summary.splits[name].by(key) for name in splits]
-        for number, value in enumerate(sorted({one for counts in found for one in counts})):
+        rows.append([f"[dim]by {part}[/]", *("" for _ in splits)])
+        for value in sorted({one for counts in found for one in counts}):
             counted = [f"{counts[value]:,}" if value in counts else "" for counts in found]
-            rows.append([part if number == 0 else "", value, *counted])
-    head = ["", "", *(f"{name}>" for name in splits)]
+            rows.append([f"  {escape(value)}", *counted])
+    head = ["", *(f"{name.replace('_', ' ')}>" for name in splits)]
     Console(highlight=False).print(table(f"{summary.rows:,} rows", head, rows))

@@ -12,16 +12,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fcray.dataset import formats
-from fcray.dataset.audit import Audit, Auditor, Finding, execution, form
+from fcray.dataset.audit import (
+    TEMPLATED,
+    Audit,
+    Auditor,
+    Check,
+    Finding,
+    execution,
+    form,
+    grounding,
+    language,
+    schema,
+)
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.draw import LEARNED, SPLITS, Plan, draw
-from fcray.dataset.masking import Masks
+from fcray.dataset.masking import MASKED, Masks
 from fcray.dataset.offers import Offers
 from fcray.dataset.synthesize import Maker
 from fcray.dataset.verify import Verifier
 from fcray.errors import UserError
 from fcray.spec import DataSpec
-from fcray.tools import Example, ToolCatalog, canonical_json
+from fcray.tools import Example, Tool, ToolCatalog, canonical_json
 
 ORDER = (*(split for split in SPLITS if split != "train"), "train")
 """Splits as they are verified: the large one comes last and is compared with the others."""
@@ -87,13 +98,39 @@ def line(example: Example, tools: ToolCatalog) -> str:
     """One row as JSON; its tools by name where they are the dataset's own."""
     row = NATIVE.write(example.model_copy(update={"tools": ()}))
     row["tools"] = json.dumps(
-        [
-            tool.name if tools.get(tool.name) is tool else tool.model_dump()
-            for tool in example.tools
-        ],
+        [tool.name if _is_own(tool, tools) else tool.model_dump() for tool in example.tools],
         ensure_ascii=False,
     )
     return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _is_own(tool: Tool, tools: ToolCatalog) -> bool:
+    own = tools.get(tool.name)
+    return own is tool or own == tool
+
+
+def checks_against(catalog: Catalog) -> tuple[Check, ...]:
+    """Checks of built rows, and of others among them, against the catalog that they were built from."""
+    verifier = Verifier(catalog)
+    masks: dict[int, Masks] = {}
+
+    def sharp(example: Example, split: str) -> Iterator[Finding]:
+        origin = example.origin
+        if origin.generator not in TEMPLATED:
+            for check in (schema, grounding, language):
+                yield from check(example, split)
+            return
+        if origin.generator == MASKED:
+            if origin.seed not in masks:
+                masks[origin.seed] = Masks(origin.seed, 1)
+            bare = masks[origin.seed].undone(example, catalog.tools)
+            if bare is None:
+                yield "schema", "its masked names are none of these catalogs'"
+                return
+            example = bare
+        yield from verifier.findings(example)
+
+    return (form, sharp, execution)
 
 
 class Construction:

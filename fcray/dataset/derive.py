@@ -121,6 +121,24 @@ _BARE: Mapping[Language, tuple[str, ...]] = {
            "Could you {what} for me?", "Go ahead and {what}.", "{what}"),
 }  # fmt: skip
 _COMMA: Mapping[Language, str] = {"zh": "，", "en": ", "}
+_CONTRASTS: tuple[Mapping[Language, tuple[str, str]], ...] = (
+    {
+        "zh": ("先不要{what}", "好的，先不做。"),
+        "en": ("Don't {what} yet.", "All right, I won't."),
+    },
+    {
+        "zh": ("要{what}的话，你需要知道什么？", "需要知道：{needs}。"),
+        "en": ("What would you need to know to {what}?", "What I need: {needs}."),
+    },
+    {
+        "zh": ("不用{what}了，已经好了", "好的，那就不做了。"),
+        "en": ("No need to {what} any more, it is done.", "Good, then I'll leave it."),
+    },
+)
+"""Sentences about what a tool does that ask for nothing, and answers."""
+
+_NOTHING: Mapping[Language, str] = {"zh": "没有别的", "en": "nothing else"}
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def words_of(name: str) -> list[str]:
@@ -174,18 +192,57 @@ def templates_of(tool: Tool, usable: Iterable[str], language: Language) -> list[
     sets = [required, *([*required, name] for name in optional[:4])]
     if len(optional) > 1:
         sets.append(usable)
+    return _said_of(tool, sets, language, frames=len(_FRAMES[language]))
+
+
+def incomplete_of(tool: Tool, usable: Iterable[str], language: Language) -> list[str]:
+    """Requests that leave out a required argument, the others and perhaps an optional one stated."""
+    usable = [name for name in tool.properties if name in set(usable)]
+    required = [name for name in usable if name in tool.required]
+    optional = [name for name in usable if name not in tool.required]
+    sets = [[name for name in required if name != absent] for absent in required[:4]]
+    sets += [[*sets[0], name] for name in optional[:2] if sets]
+    return _said_of(tool, sets, language, frames=4)
+
+
+def contrasts_of(tool: Tool) -> list[dict[str, dict[Language, str]]]:
+    """What is said about a tool without asking for it, with answers."""
+    needs: dict[Language, str] = {}
+    for language in LANGUAGES:
+        labels = [spoken_argument(n, tool.properties[n], language) for n in tool.required]
+        needs[language] = _COMMA[language].join(labels) or _NOTHING[language]
+    found = []
+    for frame in _CONTRASTS:
+        said: dict[Language, str] = {
+            language: _capital(say.replace("{what}", spoken_tool(tool, language)), language)
+            for language, (say, _) in frame.items()
+        }
+        answers: dict[Language, str] = {
+            language: answer.replace("{needs}", needs[language])
+            for language, (_, answer) in frame.items()
+        }
+        found.append({"say": said, "answer": answers})
+    return found
+
+
+def _capital(text: str, language: Language) -> str:
+    return text[0].upper() + text[1:] if language == "en" and text[0] != "{" else text
+
+
+def _said_of(
+    tool: Tool, sets: Iterable[list[str]], language: Language, *, frames: int
+) -> list[str]:
+    """Each set of arguments in so many frames; no two texts say the same."""
     what = spoken_tool(tool, language)
     found: list[str] = []
     for index, names in enumerate(sets):
-        for turn, frame in enumerate((_FRAMES if names else _BARE)[language]):
+        for turn, frame in enumerate((_FRAMES if names else _BARE)[language][:frames]):
             order = names if (turn + index) % 2 == 0 else list(reversed(names))
             arguments = _COMMA[language].join(
                 _gap(name, tool.properties[name], language) for name in order
             )
             text = frame.replace("{what}", what).replace("{arguments}", arguments)
-            found.append(
-                text[0].upper() + text[1:] if language == "en" and text[0] != "{" else text
-            )
+            found.append(_capital(text, language))
     return list({normalise(text): text for text in reversed(found)}.values())[::-1]
 
 
@@ -428,10 +485,9 @@ def catalog_text(tools: Iterable[Tool], domain: str) -> tuple[str | None, list[s
             tool.model_dump()
             | {
                 "values": values,
-                "templates": {
-                    "zh": templates_of(tool, values, "zh"),
-                    "en": templates_of(tool, values, "en"),
-                },
+                "templates": {one: templates_of(tool, values, one) for one in LANGUAGES},
+                "incomplete": {one: incomplete_of(tool, values, one) for one in LANGUAGES},
+                "contrast": contrasts_of(tool),
             }
         )
     if not entries:
@@ -441,7 +497,8 @@ def catalog_text(tools: Iterable[Tool], domain: str) -> tuple[str | None, list[s
         "# The format is described in data/README.md.\n"
     )
     document = {"domain": domain, "pools": pools, "tools": entries}
-    return head + yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=110), left_out
+    text = yaml.dump(document, Dumper=DUMPER, allow_unicode=True, sort_keys=False, width=110)
+    return head + text, left_out
 
 
 def _named(pools: dict[str, Any], name: str, tool: str, pool: Any) -> str:

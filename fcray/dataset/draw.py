@@ -29,6 +29,10 @@ SPLITS = (*LEARNED, "test_values", "test_tools")
 """All splits: the last two have values, and tools, that training never sees."""
 
 
+SECONDS = 200
+"""Templates, at least, that the other requests of a cell's rows are drawn from."""
+
+
 class Drawn(NamedTuple):
     """A row to be: what it is made of."""
 
@@ -108,6 +112,9 @@ class _Drawing:
             for cell in self._counts["test"]
             if cell.tool
         }
+        self._all_trained: defaultdict[Language, list[Template]] = defaultdict(list)
+        for cell, templates in self._trained.items():
+            self._all_trained[cell.language] += templates
         self._used: dict[Cell, list[Template]] = {}
         self._lacking: dict[tuple[str, Language, bool], int] = defaultdict(int)
 
@@ -149,12 +156,10 @@ class _Drawing:
         firsts = self._draw(spoken, count, split, f"{key}/first", words=words)
         if kind not in TWO:
             return [(first,) for first in firsts]
-        others = [
-            template
-            for other, templates in self._trained.items()
-            if other.tool != cell.tool and other.language == cell.language
-            for template in templates
-        ]
+        rng = random.Random(f"{self._spec.seed}/{key}/others")
+        spoken = self._all_trained[cell.language]
+        some = rng.sample(spoken, min(len(spoken), SECONDS + len(firsts)))
+        others = [template for template in some if template.tool != cell.tool]
         seconds = self._draw(others, len(firsts), split, f"{key}/second")
         return list(zip(firsts, seconds, strict=False))
 
@@ -207,13 +212,13 @@ class _Drawing:
 
         What needs no tool becomes a request for a tool that is not offered: it needs no call either.
         """
-        self._source.turn_to_another_tool()
         for (split, language, called), count in self._lacking.items():
             kind = "call" if called or len(self._tools) < 2 else "unknown_tool"
             left = count
             cells = [cell for cell in self._used if cell.language == language]
             while left and cells:
                 for cell, share in spread(cells, left).items():
+                    self._source.turn_to_another_tool()
                     at = f"more/{split}/{cell.tool}/{language}"
                     words = kind in WORDS
                     picks = self._draw(self._used[cell], share, split, at, words=words)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -51,6 +51,7 @@ class Masks:
         self._seed = seed
         self._share = share
         self._masks: dict[tuple[str, int], Mask] = {}
+        self._known: dict[str, tuple[Tool, Mask]] | None = None
         self._name = cache(self._random_name)
 
     def apply(self, example: Example) -> Example:
@@ -60,23 +61,24 @@ class Masks:
             return example
         number = rng.randrange(MASKS)
         masks = {tool.name: self._mask(tool, number) for tool in example.tools}
+        return _renamed(example, masks, MASKED)
 
-        def renamed(call: ToolCall) -> ToolCall:
-            return masks[call.name].call(call) if call.name in masks else call
-
-        response = example.response
-        if example.origin.kind == "unknown_tool":  # the one answer that names tools
-            for name in sorted(masks, key=len, reverse=True):
-                response = response.replace(name, masks[name].tool.name)
-        return example.model_copy(
-            update={
-                "messages": tuple(_message(message, renamed) for message in example.messages),
-                "tools": tuple(masks[tool.name].tool for tool in example.tools),
-                "calls": tuple(map(renamed, example.calls)),
-                "response": response,
-                "origin": example.origin.model_copy(update={"generator": MASKED}),
+    def undone(self, example: Example, tools: Iterable[Tool]) -> Example | None:
+        """The row that `apply` masked; None where its names are none of this seed's for `tools`."""
+        if self._known is None:
+            self._known = {
+                mask.tool.name: (tool, mask)
+                for tool in tools
+                for mask in (self._mask(tool, number) for number in range(MASKS))
             }
-        )
+        if any(tool.name not in self._known for tool in example.tools):
+            return None
+        found = {tool.name: self._known[tool.name] for tool in example.tools}
+        back = {
+            name: Mask(tool, {masked: bare for bare, masked in mask.arguments.items()})
+            for name, (tool, mask) in found.items()
+        }
+        return _renamed(example, back, "template")
 
     def _mask(self, tool: Tool, number: int) -> Mask:
         key = (tool.name, number)
@@ -100,12 +102,34 @@ class Masks:
         if "required" in schema:
             masked["required"] = [names.get(name, name) for name in tool.required]
         description = tool.description or " ".join(words_of(tool.name))
-        made = Tool(name=self._name(tool.name, number), description=description, parameters=masked)
+        # Not validated again: the schema differs in names only, and checking one takes milliseconds.
+        made = Tool.model_construct(
+            name=self._name(tool.name, number), description=description, parameters=masked
+        )
         return Mask(made, names)
 
     def _random_name(self, name: str, number: int) -> str:
         # 26 ** 8 names: two tools of one row do not meet.
         return _letters(random.Random(f"{self._seed}/name/{number}/{name}"), size=8)
+
+
+def _renamed(example: Example, masks: Mapping[str, Mask], generator: str) -> Example:
+    def renamed(call: ToolCall) -> ToolCall:
+        return masks[call.name].call(call) if call.name in masks else call
+
+    response = example.response
+    if example.origin.kind == "unknown_tool":  # the one answer that names tools
+        for name in sorted(masks, key=len, reverse=True):
+            response = response.replace(name, masks[name].tool.name)
+    return example.model_copy(
+        update={
+            "messages": tuple(_message(message, renamed) for message in example.messages),
+            "tools": tuple(masks[tool.name].tool for tool in example.tools),
+            "calls": tuple(map(renamed, example.calls)),
+            "response": response,
+            "origin": example.origin.model_copy(update={"generator": generator}),
+        }
+    )
 
 
 def _letters(rng: random.Random, *, taken: set[str] | None = None, size: int = 5) -> str:
@@ -121,7 +145,7 @@ def _described(name: str, schema: Any) -> Any:
     return {"description": " ".join(words_of(name)), **schema}
 
 
-def _message(message: Message, renamed: Any) -> Message:
+def _message(message: Message, renamed: Callable[[ToolCall], ToolCall]) -> Message:
     if not message.tool_calls:
         return message
     return message.model_copy(update={"tool_calls": tuple(map(renamed, message.tool_calls))})

@@ -9,6 +9,7 @@ import hashlib
 import math
 import random
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,9 +116,10 @@ def spread(cells: Sequence[CellT], total: int) -> dict[CellT, int]:
 
 def interleave(groups: Mapping[CellT, Sequence[RowT]], rng: random.Random) -> list[RowT]:
     """All rows in an order in which any stretch holds each group at about its share."""
-    placed = [
-        ((index + rng.random()) / len(rows), row)
-        for rows in groups.values()
-        for index, row in enumerate(rng.sample(rows, len(rows)))
-    ]
-    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+    rows: list[RowT] = []
+    places = array("d")
+    for group in groups.values():
+        for index, row in enumerate(rng.sample(group, len(group))):
+            rows.append(row)
+            places.append((index + rng.random()) / len(group))
+    return [rows[index] for index in sorted(range(len(rows)), key=places.__getitem__)]

@@ -17,7 +17,7 @@ import fsspec
 from fcray.dataset import files, formats
 from fcray.dataset.audit import Audit
 from fcray.dataset.build import NATIVE, ORDER, Construction, Dataset, Digest, dataset_of, line
-from fcray.dataset.draw import SPLITS
+from fcray.dataset.draw import LEARNED, SPLITS
 from fcray.dataset.summary import Summary
 from fcray.errors import UserError
 from fcray.tools import Example, Tool, ToolCatalog
@@ -112,6 +112,7 @@ def _write(
             fs.makedirs(aside, exist_ok=True)
             for split, examples in rows.items():
                 _write_rows(fs, f"{aside}/{split}.{file_type}", lines(split, examples), file_type)
+            summary.order(SPLITS)
             written = Written(digest.hexdigest(), summary, about.audits, about.notes)
             manifest = _manifest(written, about.tools, file_type)
             texts = {MANIFEST: json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"}
@@ -152,7 +153,7 @@ def _is_replaceable(fs: fsspec.AbstractFileSystem, path: str) -> bool:
 
 
 def _manifest(written: Written, tools: ToolCatalog, file_type: FileType) -> dict[str, Any]:
-    splits = [split for split in SPLITS if split in written.summary.splits]
+    splits = list(written.summary.splits)
     return {
         "format": FORMAT,
         "sha256": written.sha256,
@@ -174,10 +175,7 @@ def read(folder: str | Path) -> Dataset:
     folder = str(folder).rstrip("/")
     manifest = _manifest_in(folder)
     tools = _tools_of(manifest, f"{folder}/{MANIFEST}")
-    named = manifest.get("files")
-    if not isinstance(named, dict) or not set(SPLITS[:3]) <= set(named) <= set(SPLITS):
-        raise UserError("files does not name a dataset's splits", file=f"{folder}/{MANIFEST}")
-    rows = {split: _rows(f"{folder}/{name}", tools) for split, name in named.items()}
+    rows = {split: _rows(url, tools) for split, url in _named(manifest, folder).items()}
     dataset = dataset_of(rows, tools, notes=tuple(manifest.get("notes", ())))
     if dataset.sha256 != manifest.get("sha256"):
         raise UserError("the rows were changed since this dataset was written", file=folder)
@@ -188,6 +186,25 @@ def is_dataset(folder: str) -> bool:
     """Whether there is a dataset's manifest in `folder`."""
     fs, path = files.file_system(f"{folder.rstrip('/')}/{MANIFEST}")
     return bool(fs.exists(path))
+
+
+def row_files(folder: str) -> list[str]:
+    """The files of rows of the dataset in `folder`, in the order in which they are verified.
+
+    Raises
+    ------
+    UserError: Its manifest cannot be read.
+    """
+    named = _named(_manifest_in(folder), folder.rstrip("/"))
+    return [named[split] for split in ORDER if split in named]
+
+
+def _named(manifest: Any, folder: str) -> dict[str, str]:
+    """Split → its file."""
+    named = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(named, dict) or not set(LEARNED) <= set(named) <= set(SPLITS):
+        raise UserError("files does not name a dataset's splits", file=f"{folder}/{MANIFEST}")
+    return {split: f"{folder}/{name}" for split, name in named.items()}
 
 
 def manifest_tools(folder: str | Path) -> ToolCatalog:

@@ -6,7 +6,7 @@ Fed row by row; holds the counts and the samples, not the rows. Knows nothing of
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -76,6 +76,12 @@ class Summary:
         kept = self.samples[origin.domain, origin.language, origin.kind]
         if len(kept) < SAMPLES:
             kept.append((split, example))
+
+    def order(self, names: Sequence[str]) -> None:
+        """Put the splits of these names first, in this order."""
+        known = [name for name in names if name in self.splits]
+        others = [name for name in self.splits if name not in names]
+        self.splits = {name: self.splits[name] for name in (*known, *others)}
 
     @property
     def rows(self) -> int:

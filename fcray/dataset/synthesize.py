@@ -49,13 +49,19 @@ class Source:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._open: dict[str, Iterator[Pick]] = {}
-        self._taken: set[int] = set()
-        self._splits: dict[int, str] = {}
+        self._taken: dict[int, str] = {}
+        self._called: dict[int, str] = {}
         self._near = NearDuplicates()
 
     def turn_to_another_tool(self) -> None:
-        """Forget what near-duplicates are found by: those of another tool ask for something else."""
+        """Forget training rows: those of another tool ask for something else, in other words.
+
+        Where two tools do share a sentence, verification finds it.
+        """
         self._near = NearDuplicates()
+        for seen in (self._taken, self._called):
+            for key in [key for key, split in seen.items() if split == "train"]:
+                del seen[key]
 
     def draw(
         self, templates: Sequence[Template], count: int, split: str = "", *, words: bool = False
@@ -93,12 +99,12 @@ class Source:
             return False
         gold = repr(filled.arguments)
         called = short_hash(f"{filled.template.id} {gold}")
-        if filled.arguments and self._splits.setdefault(called, split) != split:
+        if filled.arguments and self._called.setdefault(called, split) != split:
             return False
         signed = sign(filled.request, "" if words else gold)
         if self._near.find(signed) is not None:
             return False
-        self._taken.add(sentence)
+        self._taken[sentence] = split
         self._near.add(signed, "")
         return True
 

@@ -216,4 +216,6 @@ def _offered_names(example: Example) -> str:
     names = [tool.name for tool in example.tools]
     shown = ", ".join(names[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"{len(names)} tools offered: {shown}{more}" if names else "no tool offered"
+    if not names:
+        return "no tool offered"
+    return f"{len(names)} tool{'s' if len(names) > 1 else ''} offered: {shown}{more}"

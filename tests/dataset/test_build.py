@@ -11,15 +11,16 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fcray.dataset.build import Dataset, build, build_from
+from fcray.dataset.build import Construction, Dataset, build, build_from
 from fcray.dataset.draw import LEARNED, SPLITS
+from fcray.dataset.files import file_system
 from fcray.dataset.split import HELD_OUT_TEMPLATES, UNSEEN_TEMPLATE_ROWS, normalise
-from fcray.dataset.store import read, write
+from fcray.dataset.store import FileType, is_dataset, read, write, write_construction
 from fcray.dataset.verify import Verifier
 from fcray.errors import UserError
 from fcray.spec import DataSpec
 from fcray.tools import Example
-from tests.dataset.catalogs import plain, shipped, write_small
+from tests.dataset.catalogs import DATA, plain, shipped, write_small
 
 specs = st.builds(
     plain,
@@ -215,3 +216,48 @@ def test_the_datasets_library_loads_what_was_written(tmp_path: Path) -> None:
         split: len(getattr(dataset, split)) for split in LEARNED
     }
     assert read(tmp_path / "out") == dataset
+
+
+@pytest.mark.parametrize("file_type", ["jsonl", "parquet"])
+@pytest.mark.parametrize("place", ["memory://store/out", "{tmp}/sub/out"])
+def test_a_dataset_goes_to_a_folder_or_a_url(
+    place: str, file_type: FileType, tmp_path: Path
+) -> None:
+    dataset = build_from(DataSpec(catalogs=(str(DATA),), train=80), shipped())
+    place = place.format(tmp=tmp_path)
+    for _ in range(2):  # the second replaces the first
+        write(dataset, place, file_type)
+        assert read(place) == dataset
+    assert is_dataset(place)
+    fs, path = file_system(place)
+    parent = path.rpartition("/")[0]
+    assert [name.rpartition("/")[2] for name in fs.ls(parent, detail=False)] == ["out"]
+    assert len(fs.ls(path, detail=False)) == 5  # four splits and the manifest
+
+
+def test_a_dataset_that_is_made_on_the_way_is_the_same(tmp_path: Path) -> None:
+    spec = DataSpec(catalogs=(str(DATA),), train=150, held_out_tools=("get_balance",))
+    told: list[int] = []
+    written = write_construction(
+        Construction(spec, shipped()),
+        tmp_path / "out",
+        told=lambda: told.append(1),
+        extras=lambda made: {"notes.txt": made.sha256},
+    )
+    dataset = build_from(spec, shipped())
+    assert written.sha256 == dataset.sha256 == (tmp_path / "out/notes.txt").read_text()
+    assert read(tmp_path / "out") == dataset
+    assert len(told) == written.summary.rows == sum(len(dataset.rows(split)) for split in SPLITS)
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["verification"]["train"]["accepted"] == 150
+    assert manifest["counts"]["test_tools"]["kinds"] == {"held_out_tool": 48}
+
+
+def test_rows_over_the_cutoff_are_left_out(tmp_path: Path) -> None:
+    making = Construction(
+        plain(train=100), shipped(), length=lambda row: len(row.request), cutoff=40
+    )
+    written = write_construction(making, tmp_path / "out")
+    audit = written.audits["train"]
+    assert audit.stages["length"] == audit.rows - audit.accepted > 0
+    assert all(len(row.request) <= 40 for row in read(tmp_path / "out").train)
