@@ -232,21 +232,44 @@ def import_rows(
         str | None, typer.Option("--answers", help="BFCL's possible answers to these questions")
     ] = None,
     domain: Annotated[str, typer.Option("--domain", help="domain of the rows")] = "imported",
+    perturb: Annotated[
+        int,
+        typer.Option("--perturb", min=0, help="rows more of each, an argument's value exchanged"),
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Read rows of another format and write them as fcray's own; what is wrong with them is reported."""
     from fcray.dataset import transfer
+    from fcray.dataset.perturb import Perturber
 
     report, about_tools = transfer.Report(), transfer.Report()
     catalog = transfer.tools_in(tools, about_tools) if tools else None
     gold = transfer.answers_in(answers) if answers else None
-    examples = transfer.read_examples(
-        rows, transfer.format_named(form), report, domain=domain, catalog=catalog, answers=gold
-    )
+
+    def read(report: transfer.Report) -> Iterator[Any]:
+        known = transfer.format_named(form)
+        return transfer.read_examples(
+            rows, known, report, domain=domain, catalog=catalog, answers=gold
+        )
+
+    examples = read(report)
+    if perturb:
+        perturber = Perturber(read(transfer.Report()), seed=0)
+        examples = _with_perturbed(examples, perturber, perturb, report)
     transfer.write_examples(out, transfer.format_named("fcray"), examples)
     _show_report(report, f"{rows} → {out}", "examples", as_json)
     for finding in about_tools.notes:
         _say(f"{tools}:{finding.line}: {finding.reason}", as_json)
+
+
+def _with_perturbed(
+    examples: Iterable[Any], perturber: Any, copies: int, report: Any
+) -> Iterator[Any]:
+    for example in examples:
+        yield example
+        for more in perturber.of(example, copies):
+            report.perturbed += 1
+            yield more
 
 
 @data_app.command("verify")
@@ -412,6 +435,8 @@ def _show_report(report: Any, title: str, what: str, as_json: bool) -> None:
         print_json(report.as_json())
         return
     lines = [("rows read", report.rows), (what, report.examples), ("rejected", report.rejected)]
+    if report.perturbed:
+        lines.append(("and with a value exchanged", report.perturbed))
     lines += [(f"lost: {part}", count) for part, count in report.lost.most_common()]
     if report.noted:
         lines.append(("kept, though something is wrong", report.noted))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 
 class FcrayError(Exception):
     """Something failed that the user did not cause; exit code 1."""
@@ -51,6 +53,12 @@ def _rebuild_user_error(
     message: str, file: str | None, line: int | None, field: str | None
 ) -> UserError:
     return UserError(message, file=file, line=line, field=field)
+
+
+def first_problem(error: ValidationError) -> tuple[str, tuple[str | int, ...]]:
+    """What pydantic found first, in words, and where."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    return str(problem["msg"]).removeprefix("Value error, "), problem["loc"]
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:

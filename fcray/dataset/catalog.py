@@ -22,7 +22,7 @@ from fcray.dataset.pools import LANGUAGES, Form, Pool, parse_pools, slots
 from fcray.dataset.speech import When, resolved
 from fcray.dataset.split import normalise
 from fcray.dataset.templates import Template
-from fcray.errors import UserError
+from fcray.errors import UserError, first_problem
 from fcray.tools import Language, Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
 
@@ -220,9 +220,8 @@ def _tool(document: YamlFile, entry: _ToolEntry, at: Location) -> Tool:
     try:
         return Tool(name=entry.name, description=entry.description, parameters=entry.parameters)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        message = problem["msg"].removeprefix("Value error, ")
-        raise document.error(message, (*at, *problem["loc"])) from None
+        message, where = first_problem(error)
+        raise document.error(message, (*at, *where)) from None
 
 
 def _templates(

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fcray.dataset.formats.base import safe_name
-from fcray.errors import UserError, missing_extra
+from fcray.errors import UserError, first_problem, missing_extra
 from fcray.tools import Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
 
@@ -75,9 +75,8 @@ def _tool(value: Mapping[str, Any], fault: Callable[[str, Location], UserError])
     try:
         return Tool.model_validate(value)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        message = str(problem["msg"]).removeprefix("Value error, ")
-        raise fault(message, problem["loc"]) from None
+        message, where = first_problem(error)
+        raise fault(message, where) from None
 
 
 def from_openai(document: YamlFile) -> ToolCatalog:

@@ -39,6 +39,7 @@ class Report:
     ----------
     rows: Rows seen.
     examples: Examples made of them (a conversation has one a turn that answers), or rows written.
+    perturbed: Examples made of them by exchanging a value.
     rejected, noted: Rows that were left out; rows that were kept although something is wrong.
     kinds: What is wrong with the noted rows → with how many of them.
     lost: On export, what the format does not hold → in how many rows.
@@ -46,6 +47,7 @@ class Report:
 
     rows: int = 0
     examples: int = 0
+    perturbed: int = 0
     rejected: int = 0
     noted: int = 0
     rejections: list[Finding] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Report:
         return {
             "rows": self.rows,
             "examples": self.examples,
+            "perturbed": self.perturbed,
             "rejected": self.rejected,
             "noted": self.noted,
             "rejections": [vars(one) for one in self.rejections],

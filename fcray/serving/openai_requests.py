@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fcray.errors import first_problem
 from fcray.inference import Request
 from fcray.serving.openai_types import ChatMessage, ChatRequest, OfferedTool, invalid
 from fcray.tools import Message, Tool, ToolCall
@@ -195,9 +196,8 @@ def _tools(offered: Sequence[OfferedTool]) -> tuple[Tool, ...]:
                 name=function.name, description=function.description or "", parameters=parameters
             )
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            param = _param(("tools", index, "function", *first["loc"]))
-            reason = first["msg"].removeprefix("Value error, ")
+            reason, where = first_problem(error)
+            param = _param(("tools", index, "function", *where))
             raise invalid(f"{param}: {reason}", param, "invalid_function_parameters") from None
     return tuple(tools.values())
 

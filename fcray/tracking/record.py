@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from fcray.errors import UserError
+from fcray.errors import UserError, first_problem
 from fcray.tools import ToolCall
 from fcray.tracking.files import write_atomically
 
@@ -224,9 +224,8 @@ class RunRecord(_Record):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise UserError(first["msg"], file=path, field=field or None) from None
+            message, where = first_problem(error)
+            raise UserError(message, file=path, field=".".join(map(str, where)) or None) from None
 
     def write(self, path: str | Path) -> None:
         """Put the record at `path` as JSON; a reader sees the old file or the new one.

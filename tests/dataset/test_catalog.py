@@ -196,3 +196,37 @@ def test_folders_without_tools_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_tool_name_gets_a_suggestion() -> None:
     with pytest.raises(UserError, match="did you mean 'get_weather'"):
         load_catalogs([DATA], ["get_wether"])
+
+
+def test_the_shipped_tools_are_asked_for_in_every_way() -> None:
+    assert len(shipped().tools) >= 40
+    assert {template.domain for template in shipped().templates} == {
+        *("finance", "iot", "medical", "office"),
+    }
+    for tool in shipped().tools:
+        about = shipped().about[tool.name]
+        required = frozenset(tool.required)
+        assert len(about.results) >= 3
+        for language in ("zh", "en"):
+            said = [frozenset(t.forms) for t in shipped().of(tool.name, language)]
+            assert len(said) >= 12
+            # Required arguments alone where that makes sense, and with optional ones.
+            assert required in said or tool.name == "set_air_conditioner"
+            assert required == tool.properties.keys() or any(required < names for names in said)
+            assert sum(t.language == language for t in about.contrast) >= 8
+            if required:
+                assert sum(t.language == language for t in about.incomplete) >= 8
+            assert all(language in about.labels[name] for name in tool.required)
+
+
+def test_the_shipped_values_have_every_json_type() -> None:
+    values = [
+        form.value
+        for about in shipped().about.values()
+        for spoken in about.forms.values()
+        for forms in spoken.values()
+        for form in forms
+    ]
+    assert {type(value).__name__ for value in values} == {
+        *("str", "int", "float", "bool", "list", "dict", "When"),
+    }

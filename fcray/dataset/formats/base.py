@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import ValidationError
 
 from fcray.dataset.speech import is_chinese
+from fcray.errors import first_problem
 from fcray.tools import (
     Example,
     Language,
@@ -201,8 +202,7 @@ def make_tool(name: Any, description: Any, parameters: dict[str, Any], notes: li
     try:
         return Tool(name=allowed, description=description or "", parameters=parameters)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        message = str(problem["msg"]).removeprefix("Value error, ")
+        message, _ = first_problem(error)
         raise RowError(f"the tool {name!r} is invalid: {message}") from None
 
 

@@ -24,6 +24,7 @@ from fcray.dataset.formats.base import (
     text_of,
     tool_value,
 )
+from fcray.errors import first_problem
 from fcray.tools import Example, Message, ToolCall
 
 
@@ -51,9 +52,8 @@ class Native:
         try:
             return [Example.model_validate(values)]
         except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise RowError(f"{where}: {problem['msg']}") from None
+            message, where = first_problem(error)
+            raise RowError(f"{'.'.join(map(str, where))}: {message}") from None
 
     def write(self, example: Example) -> Row:
         return {

@@ -1,0 +1,124 @@
+"""More rows from rows that one has: an argument's value exchanged in the request and in the gold call alike.
+
+Only a value that stands in the request word for word, once, and nowhere else in the conversation can be
+exchanged without guessing; it gets another value that the same argument has in another row of the same
+language. Rows from templates need none of this: their values are drawn anew. Pure and seeded.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fcray.dataset.audit import Auditor
+from fcray.tools import Example, Language, Message, ToolCall
+
+PERTURBED = "perturbed"
+"""The generator of such a row, before that of the row that it was made of."""
+
+MOST_VALUES = 500
+"""Values of one argument that are remembered; more would add memory, not variety."""
+
+
+class Perturber:
+    """Exchanges values.
+
+    Parameters
+    ----------
+    examples: Where other values are taken from.
+    seed: Chooses what is exchanged.
+    """
+
+    def __init__(self, examples: Iterable[Example], seed: int) -> None:
+        self._seed = seed
+        values: defaultdict[tuple[str, str, Language], dict[str, Any]] = defaultdict(dict)
+        for example in examples:
+            for name, value, words in _literal(example):
+                known = values[example.calls[0].name, name, example.origin.language]
+                if len(known) < MOST_VALUES:
+                    known[words] = value
+        self._values = {key: list(found.items()) for key, found in values.items()}
+
+    def of(self, example: Example, copies: int) -> Iterator[Example]:
+        """Up to `copies` rows like `example` with another value; all of them sound and different."""
+        rng = random.Random(f"{self._seed}/{example.id}")
+        sound = Auditor(near=None)
+        sound.first_problem(example, "")
+        made = 0
+        for _ in range(copies * 5):
+            if made == copies:
+                return
+            found = self._exchanged(example, f"{example.id}-{made + 1}", rng)
+            if found is not None and sound.first_problem(found, "") is None:
+                made += 1
+                yield found
+
+    def _exchanged(self, example: Example, identity: str, rng: random.Random) -> Example | None:
+        places = list(_literal(example))
+        if not places:
+            return None
+        name, old, words = rng.choice(places)
+        call = example.calls[0]
+        others = [
+            (said, value)
+            for said, value in self._values.get((call.name, name, example.origin.language), ())
+            if value != old
+        ]
+        if not others:
+            return None
+        said, value = rng.choice(others)
+        messages = tuple(
+            message.model_copy(update={"content": _put(message, words, said)})
+            if message.role == "user"
+            else message
+            for message in example.messages
+        )
+        changed = ToolCall(name=call.name, arguments={**call.arguments, name: value})
+        origin = example.origin
+        return example.model_copy(
+            update={
+                "id": identity,
+                "messages": messages,
+                "calls": (changed,),
+                "origin": origin.model_copy(
+                    update={"generator": f"{PERTURBED} {origin.generator}"}
+                ),
+            }
+        )
+
+
+def _literal(example: Example) -> Iterator[tuple[str, Any, str]]:
+    """(argument, value, words) of each value that stands in what the user says, once, and nowhere else."""
+    if len(example.calls) != 1:
+        return
+    said = "\n".join(message.content or "" for message in example.messages)
+    asked = "\n".join(m.content or "" for m in example.messages if m.role == "user")
+    taken = [str(value) for value in example.calls[0].arguments.values()]
+    for name, value in example.calls[0].arguments.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            continue
+        words = str(value)
+        if words and len(_places(words, said)) == len(_places(words, asked)) == 1:
+            # A value that is part of another one's words would be exchanged in both.
+            if sum(words in other for other in taken) == 1:
+                yield name, value, words
+
+
+def _places(words: str, text: str) -> list[int]:
+    """Where `words` stand as words of their own: 5 is not in 15, nor Ann in Anna."""
+    pattern = re.escape(words)
+    if words[0].isascii() and words[0].isalnum():
+        pattern = rf"(?<![A-Za-z0-9.]){pattern}"
+    if words[-1].isascii() and words[-1].isalnum():
+        pattern = rf"{pattern}(?![A-Za-z0-9]|\.\d)"
+    return [found.start() for found in re.finditer(pattern, text)]
+
+
+def _put(message: Message, words: str, said: str) -> str:
+    text = message.content or ""
+    for start in _places(words, text):
+        return text[:start] + said + text[start + len(words) :]
+    return text
