@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit bench-dataset clean
+.PHONY: help env demo test lint unit bench-dataset bench-training clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
 	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
+	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"
 	@echo "make env    only make the environment in $(VENV)"
 	@echo "make clean  remove the environment and the runs"
 
@@ -45,5 +46,16 @@ unit: $(READY)
 bench-dataset: $(READY)
 	$(BIN)/python -m benchmarks.dataset
 
+# TRL's own environment, with the same torch, transformers and peft.
+TRL := .venv-trl
+$(TRL)/.ready: constraints.txt
+	$(PYTHON) -m venv --clear $(TRL)
+	$(TRL)/bin/python -m pip install -q -c constraints.txt torch
+	$(TRL)/bin/python -m pip install -q -c constraints.txt 'trl==1.16.0' transformers peft datasets accelerate
+	@touch $@
+
+bench-training: $(READY) $(TRL)/.ready
+	$(BIN)/python -m benchmarks.training $(TRL)/bin/python
+
 clean:
-	rm -rf $(VENV) runs registry
+	rm -rf $(VENV) $(TRL) runs registry

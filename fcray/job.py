@@ -293,6 +293,7 @@ def trial_record(trial: StudyTrial, steps: int, started: float) -> TrialRecord:
         started=trial.started - started if trial.started else None,
         finished=trial.finished - started if trial.finished else None,
         reason=trial.reason,
+        alarms=[alarm for r in trial.results for alarm in r.alarms],
     )
 
 

@@ -147,7 +147,7 @@ def load(
         "attn_implementation": "sdpa",
     }
     if storage == "packed":
-        options["quantization_config"] = _nf4_config(dtype)
+        options["quantization_config"] = _nf4_config(dtype, spec.double_quantization)
         options["device_map"] = {"": device}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -157,7 +157,7 @@ def load(
         raise UserError(f"{spec.base!r} does not load: {reason}", field="model.base") from error
     if storage != "packed":
         if storage == "rounded":
-            round_to_nf4(model)
+            round_to_nf4(model, double=spec.double_quantization)
         model.to(device)
     if storage == "packed":
         _keep_layout(model)
@@ -165,10 +165,14 @@ def load(
     return BaseModel(spec.base, revision, model, tokenizer, storage)
 
 
-def round_to_nf4(model: Any) -> None:
+def round_to_nf4(model: Any, *, double: bool = False) -> None:
     """Replace every linear weight but the output head's by the value that NF4 stores for it, in place.
 
     The same layers and blocks as bitsandbytes' 4-bit loading, hence the same numbers.
+
+    Parameters
+    ----------
+    double: The blocks' scales are rounded to 8 bit too.
     """
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
@@ -180,7 +184,7 @@ def round_to_nf4(model: Any) -> None:
                 weight.contiguous(),
                 blocksize=NF4_BLOCK,
                 quant_type="nf4",
-                compress_statistics=False,
+                compress_statistics=double,
             )
             module.weight.data = dequantize_4bit(packed, state).to(weight.dtype)
 
@@ -202,14 +206,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _nf4_config(dtype: torch.dtype) -> Any:
+def _nf4_config(dtype: torch.dtype, double: bool) -> Any:
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=dtype,
-        bnb_4bit_use_double_quant=False,
+        bnb_4bit_use_double_quant=double,
     )
 
 

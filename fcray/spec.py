@@ -37,6 +37,9 @@ class ModelSpec(_Spec):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="its floats; `auto`: bf16 where the hardware multiplies that faster"
     )
+    double_quantization: bool = Field(
+        False, description="NF4's block scales in 8 bit: 0.4 bit a weight less, a little less exact"
+    )
 
 
 Kind = Literal[
@@ -175,6 +178,11 @@ class LoraConfig(_Spec):
     shares: Shares = Field(
         (0.3, 0.4, 0.3), description="shares of the steps: intent, arguments, joint"
     )
+    rslora: bool = Field(False, description="rank-stabilised: scaled by alpha / sqrt(rank)")
+    dora: bool = Field(False, description="weight-decomposed: magnitudes learn beside directions")
+    lora_plus: float = Field(
+        1.0, ge=1, description="LoRA+: how many times as fast as A the matrices B learn"
+    )
 
     @field_validator("target_modules", mode="before")
     @classmethod
@@ -186,6 +194,8 @@ class LoraConfig(_Spec):
     def _sum_to_one(cls, value: Shares) -> Shares:
         return check_shares(value)
 
+
+Weight = Annotated[float, Field(ge=0)]
 
 ARTICLE_DEFAULTS = LoraConfig(
     rank=16,
@@ -206,6 +216,9 @@ class SearchSpec(_Spec):
     target_modules: TargetModules | Choice = "all-linear"
     learning_rate: float | Choice | LogUniform = 1e-3
     shares: Shares | Choice | Simplex = (0.3, 0.4, 0.3)
+    rslora: bool | Choice = False
+    dora: bool | Choice = False
+    lora_plus: float | Choice | LogUniform = 1.0
     first: tuple[LoraConfig, ...] = Field((), description="points to try before the sampler's own")
     baseline: bool = Field(True, description="try the article's defaults among the first points")
 
@@ -227,18 +240,64 @@ class SearchSpec(_Spec):
         return self
 
 
+SpanWeights = tuple[Weight, Weight, Weight, Weight]
+"""Weights of the spans of an answer: decision, arguments, plain words, format."""
+
+STAGE_WEIGHTS: tuple[SpanWeights, SpanWeights, SpanWeights] = (
+    (1.0, 0.0, 0.0, 0.1),
+    (1.0, 1.0, 0.0, 0.1),
+    (1.0, 1.0, 0.2, 0.1),
+)
+"""Stage by stage. Format is learned from a few steps and forced by the grammar anyway; plain words are many
+tokens that decide nothing, and would drown the arguments at full weight."""
+
+
 class TrainingSpec(_Spec):
     """How a trial trains; the same for every trial of a sweep."""
 
     epochs: float = Field(1.0, gt=0)
     batch: int = Field(8, ge=1, description="examples an optimizer step")
     warmup: Fraction = Field(0.05, description="share of the steps that warm up")
+    warmup_steps: int | None = Field(None, ge=0, description="so many steps instead of a share")
+    stage_weights: tuple[SpanWeights, SpanWeights, SpanWeights] = Field(
+        STAGE_WEIGHTS,
+        description="stage by stage: weights of decision, arguments, plain words, format",
+    )
+    blend: Fraction = Field(
+        0.0, description="how much of the earlier stages' weights a stage keeps"
+    )
+    optimizer: Literal["auto", "adamw", "paged_adamw_8bit"] = Field(
+        "auto", description="`auto`: paged 8-bit AdamW where a 4-bit base is trained on a GPU"
+    )
+    gradient_checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto", description="`auto`: only where the memory estimate asks for it"
+    )
     weight_decay: float = Field(0.0, ge=0)
     cutoff: int = Field(
         1024, ge=16, description="longest example in tokens; longer ones are left out"
     )
     tokens: int = Field(4096, ge=16, description="longest packed sequence in tokens")
     seed: int = 0
+
+
+ARTICLE_TRAINING = TrainingSpec(epochs=3, batch=4, cutoff=512, warmup_steps=100)
+"""The article's settings of a training run: 3 epochs, batches of 4, cutoff 512, 100 steps of warm-up."""
+
+
+class HealthSpec(_Spec):
+    """When a trial's curves are an alarm; the article's thresholds."""
+
+    intent_normal: Fraction = Field(0.92, description="intent accuracy from which all is well")
+    intent_alarm: Fraction = Field(0.85, description="intent accuracy that must not last below")
+    lasting: int = Field(3, ge=1, description="evaluations in a row that are lasting")
+    f1_normal: Fraction = Field(0.88, description="argument F1 from which all is well")
+    f1_swing: Fraction = Field(0.1, description="fall of argument F1 between two evaluations")
+    loss_window: int = Field(15, ge=2, description="steps whose median is the loss's level")
+    loss_jump: float = Field(1.5, gt=1, description="a level this many times the one before")
+    divergence: float = Field(2.0, gt=1, description="a level this many times the stage's lowest")
+    loss_noise: float = Field(
+        0.3, ge=0, description="nats a label; smaller differences are never an alarm"
+    )
 
 
 class BudgetSpec(_Spec):
@@ -317,6 +376,7 @@ class SweepSpec(_Spec):
     data: DataSpec
     search: SearchSpec = SearchSpec()
     training: TrainingSpec = TrainingSpec()
+    health: HealthSpec = HealthSpec()
     budget: BudgetSpec = BudgetSpec()
     scheduler: SchedulerSpec = SchedulerSpec()
     objective: Literal["argument_f1", "intent_accuracy", "frame_accuracy", "mean"] = Field(

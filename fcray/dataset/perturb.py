@@ -101,10 +101,10 @@ def _literal(example: Example) -> Iterator[tuple[str, Any, str]]:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             continue
         words = str(value)
-        if words and len(_places(words, said)) == len(_places(words, asked)) == 1:
-            # A value that is part of another one's words would be exchanged in both.
-            if sum(words in other for other in taken) == 1:
-                yield name, value, words
+        once = words and len(_places(words, said)) == len(_places(words, asked)) == 1
+        # A value that is part of another one's words would be exchanged in both.
+        if once and sum(words in other for other in taken) == 1:
+            yield name, value, words
 
 
 def _places(words: str, text: str) -> list[int]:

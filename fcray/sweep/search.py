@@ -39,6 +39,7 @@ class Result:
     checkpoint: Where the adapter lies.
     losses: (step, stage, loss) of the steps before it, thinned.
     seconds: When it was scored, in seconds since the epoch.
+    alarms: What the health checks said since the checkpoint before.
     """
 
     step: int
@@ -47,6 +48,7 @@ class Result:
     checkpoint: str
     losses: list[tuple[int, int, float]]
     seconds: float
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class StudySearch(Searcher):  # type: ignore[misc]
             checkpoint=result["checkpoint_path"],
             losses=json.loads(result["losses"]),
             seconds=time.time(),
+            alarms=tuple(json.loads(result.get("alarms", "[]"))),
         )
         known.append(scored)
         trial = self._trials[trial_id]

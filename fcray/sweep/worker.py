@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from fcray.sweep.scheduler import METRIC, TIME, rung_steps
 from fcray.tools import Example
 from fcray.tracking.record import score_of
 from fcray.tracking.wandb_run import TrialTracker
+from fcray.training.health import Alarm, Health
 
 if TYPE_CHECKING:
     from fcray.training.trainer import Checkpoint, StepRecord
@@ -86,13 +87,24 @@ def thinned(steps: Sequence[StepRecord]) -> list[tuple[int, int, float]]:
 class _Reports:
     """What becomes of a worker's steps and checkpoints: tracked, scored, reported."""
 
-    def __init__(self, context: TrialContext, tracker: TrialTracker) -> None:
+    def __init__(self, context: TrialContext, number: int, tracker: TrialTracker) -> None:
         self._context = context
+        self._number = number
         self._tracker = tracker
+        self._health = Health(context.spec.health)
+        self._alarms: list[str] = []
 
     def on_step(self, record: StepRecord) -> None:
         values = {"loss": record.loss, "stage": record.stage, "learning_rate": record.learning_rate}
         self._tracker.log(values, record.step)
+        self._tell(self._health.loss(record.step, record.stage, record.loss))
+
+    def _tell(self, alarms: Iterable[Alarm]) -> None:
+        """Put alarms in the log, in W&B and in the trial's record."""
+        for alarm in alarms:
+            logger.warning("trial %d: %s", self._number, alarm.message)
+            self._tracker.alert(f"trial {self._number}: {alarm.kind}", alarm.message)
+            self._alarms.append(alarm.message)
 
     def on_checkpoint(self, checkpoint: Checkpoint) -> None:
         import ray.train
@@ -105,12 +117,15 @@ class _Reports:
             "frame_accuracy": found.frame_accuracy,
         }
         self._tracker.log(scores, checkpoint.step)
+        self._tell(self._health.scores(checkpoint.step, found.intent_accuracy, found.argument_f1))
+        alarms, self._alarms = self._alarms, []
         ray.train.report(
             {
                 TIME: checkpoint.step,
                 METRIC: score_of(scores, self._context.spec.objective),
                 "scores": json.dumps(scores),
                 "losses": json.dumps(thinned(checkpoint.steps)),
+                "alarms": json.dumps(alarms),
                 PLACEMENT: placement(),
             },
             checkpoint=ray.train.Checkpoint.from_directory(str(checkpoint.folder)),
@@ -131,7 +146,7 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     tracker = TrialTracker.open(
         spec.tracking, spec.name, number, lora.model_dump(mode="json"), Path(context.folder)
     )
-    reports = _Reports(context, tracker)
+    reports = _Reports(context, number, tracker)
     start = ray.train.get_checkpoint()
     resuming = start.as_directory() if start else contextlib.nullcontext(None)
     failed = True

@@ -12,18 +12,7 @@ import bisect
 from dataclasses import dataclass
 
 from fcray.prompting import Span
-from fcray.spec import Shares, check_shares
-
-SpanWeights = tuple[float, float, float, float]
-"""Weights of the spans in the order of `Span`: decision, arguments, answer, format."""
-
-STAGE_WEIGHTS: tuple[SpanWeights, SpanWeights, SpanWeights] = (
-    (1.0, 0.0, 0.0, 0.1),
-    (1.0, 1.0, 0.0, 0.1),
-    (1.0, 1.0, 0.2, 0.1),
-)
-"""Stage by stage. Format is learned from a few steps and forced by the grammar anyway; plain words are many
-tokens that decide nothing, and would drown the arguments at full weight."""
+from fcray.spec import STAGE_WEIGHTS, Shares, SpanWeights, check_shares
 
 
 def stage_ends(shares: Shares, total_steps: int) -> tuple[int, int, int]:
@@ -45,12 +34,14 @@ class Curriculum:
     ----------
     shares: Share of the steps of each stage; a share of 0 leaves its stage out.
     total_steps: Optimizer steps of the run.
-    weights: A weight for each span, stage by stage.
+    weights: A weight for each span (in the order of `Span`), stage by stage.
+    blend: How much of a stage's weights are those of the stages before it, on average; 0 is none.
     """
 
     shares: Shares
     total_steps: int
     weights: tuple[SpanWeights, SpanWeights, SpanWeights] = STAGE_WEIGHTS
+    blend: float = 0.0
 
     def stage(self, step: int) -> int:
         """The stage (1, 2 or 3) of the optimizer step `step`, counted from 0."""
@@ -58,4 +49,14 @@ class Curriculum:
         return min(bisect.bisect_right(ends[:2], step), 2) + 1
 
     def span_weights(self, step: int) -> dict[Span, float]:
-        return dict(zip(Span, self.weights[self.stage(step) - 1], strict=True))
+        """The weight of each span at the optimizer step `step`, counted from 0."""
+        stage = self.stage(step) - 1
+        own, earlier = self.weights[stage], self.weights[:stage]
+        if earlier and self.blend:
+            means = (sum(weights) / len(earlier) for weights in zip(*earlier, strict=True))
+            mixed = (
+                (1 - self.blend) * now + self.blend * before
+                for now, before in zip(own, means, strict=True)
+            )
+            return dict(zip(Span, mixed, strict=True))
+        return dict(zip(Span, own, strict=True))

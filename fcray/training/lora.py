@@ -1,6 +1,7 @@
 """LoRA adapters: attach them to a base model and say what they cost.
 
-Knows nothing of training loops. LoRA is Hu et al., arXiv 2106.09685; the implementation is PEFT's.
+Knows nothing of training loops. LoRA is Hu et al., arXiv 2106.09685, rsLoRA Kalajdzievski,
+arXiv 2312.03732, DoRA Liu et al., arXiv 2402.09353; the implementation is PEFT's.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def attach(base: BaseModel, config: LoraConfig) -> Any:
         lora_alpha=max(1, round(config.rank * config.alpha_multiple)),
         lora_dropout=config.dropout,
         target_modules=modules if isinstance(modules, str) else list(modules),
+        use_rslora=config.rslora,
+        use_dora=config.dora,
     )
     try:
         model = peft.get_peft_model(base.model, settings)

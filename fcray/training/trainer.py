@@ -126,7 +126,7 @@ def train(
         token_budget=max(training.tokens, training.cutoff),
         seed=training.seed,
     )
-    curriculum = Curriculum(lora.shares, len(steps))
+    curriculum = Curriculum(lora.shares, len(steps), training.stage_weights, training.blend)
     model = attach(base, lora)
     callback = _Watch(curriculum, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
     trainer = _PackedTrainer(
@@ -137,6 +137,7 @@ def train(
         callbacks=[callback],
     )
     trainer.curriculum = curriculum
+    trainer.lora_plus = lora.lora_plus
     trainer.remove_callback(_printer())
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     return TrainResult(model, len(steps), left_out)
@@ -163,6 +164,25 @@ class _PackedTrainer(Trainer):
     """transformers' Trainer with our loss; the plan fixes the order, so sampling is sequential."""
 
     curriculum: Curriculum
+    lora_plus: float = 1.0
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's; with LoRA+ (Hayou et al., arXiv 2402.12354) the matrices B learn faster."""
+        if self.lora_plus == 1.0:
+            return super().create_optimizer(*args, **kwargs)
+        if self.optimizer is None:
+            from peft.optimizers import create_loraplus_optimizer
+
+            model: Any = self.model
+            kind, options = Trainer.get_optimizer_cls_and_kwargs(self.args, model)
+            self.optimizer = create_loraplus_optimizer(
+                model,
+                optimizer_cls=kind,
+                loraplus_lr_ratio=self.lora_plus,
+                loraplus_weight_decay=self.args.weight_decay,
+                **options,
+            )
+        return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         dataset: Any = train_dataset if train_dataset is not None else self.train_dataset
@@ -184,7 +204,9 @@ class _PackedTrainer(Trainer):
             self.accelerator.backward(loss)
             total += loss.detach()
         if not torch.isfinite(total):
-            raise DivergedError(f"the loss became {total.item()} at step {self.state.global_step}")
+            raise DivergedError(
+                f"the loss became {total.item()} at step {self.state.global_step + 1}"
+            )
         self.step_loss = float(total)
         return total
 
@@ -231,6 +253,20 @@ class _Watch(TrainerCallback):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def warmup_steps(training: TrainingSpec, steps: int) -> int:
+    """Optimizer steps in which the learning rate rises; never more than there are."""
+    if training.warmup_steps is not None:
+        return min(training.warmup_steps, steps)
+    return round(training.warmup * steps)
+
+
+def _optimizer(training: TrainingSpec, base: BaseModel) -> str:
+    if training.optimizer != "auto":
+        return "adamw_torch" if training.optimizer == "adamw" else training.optimizer
+    on_gpu = base.device.type == "cuda"
+    return "paged_adamw_8bit" if on_gpu and base.storage == "packed" else "adamw_torch"
+
+
 def _arguments(
     folder: Path, lora: LoraConfig, training: TrainingSpec, steps: int, base: BaseModel
 ) -> TrainingArguments:
@@ -241,7 +277,8 @@ def _arguments(
         learning_rate=lora.learning_rate,
         weight_decay=training.weight_decay,
         lr_scheduler_type="linear",
-        warmup_steps=round(training.warmup * steps),
+        warmup_steps=warmup_steps(training, steps),
+        optim=_optimizer(training, base),
         max_grad_norm=1.0,
         seed=training.seed,
         logging_steps=1,

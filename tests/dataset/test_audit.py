@@ -11,6 +11,7 @@ from fcray.dataset import transfer
 from fcray.dataset.audit import Audit, Auditor
 from fcray.dataset.formats import FORMATS
 from fcray.tools import Example, Message, Origin, Tool, ToolCall
+from tests.dataset.catalogs import shipped
 from tests.dataset.test_corruption import rows
 from tests.examples import WEATHER, user
 
@@ -88,6 +89,8 @@ def test_what_is_not_said_is_rejected(request_text: str, arguments: dict[str, An
     assert found[0] == "grounding"
 
 
+RATE = shipped().tools["get_exchange_rate"]
+SAME = ToolCall(name="get_exchange_rate", arguments={"from_currency": "CNY", "to_currency": "CNY"})
 CALLED = Message(role="assistant", tool_calls=(book(seats=1),))
 BAD: dict[str, tuple[Example, str, str]] = {
     "no words": (row(" "), "format", "no user says anything"),
@@ -110,6 +113,7 @@ BAD: dict[str, tuple[Example, str, str]] = {
     "an unknown tool": (row("Hi", ToolCall(name="fly")), "schema", "not offered"),
     "a wrong type": (row("1", book(seats="1")), "schema", "not of type 'integer'"),
     "an unknown argument": (row("1", book(chairs=1)), "schema", "not among its parameters"),
+    "nonsense": (row("CNY to CNY", SAME, tools=(RATE,)), "execution", "the same as from_currency"),
     "no Chinese": (row("Hi", language="zh"), "language", "no Chinese character"),
     "nearly all Chinese": (row("你好吗朋友"), "language", "nearly all of it is Chinese"),
     "too long": (row("Hi " * 50), "length", "more than the 40 of the cutoff"),
@@ -124,6 +128,14 @@ def test_each_stage_rejects(case: str) -> None:
     assert found is not None
     assert found[0] == stage
     assert reason in found[1]
+
+
+def test_another_tool_of_the_same_name_is_not_executed() -> None:
+    other = RATE.model_copy(
+        update={"parameters": {"type": "object", "properties": {"pair": {"type": "string"}}}}
+    )
+    call = ToolCall(name=RATE.name, arguments={"pair": "CNY CNY"})
+    assert Auditor().first_problem(row("CNY CNY", call, tools=(other,)), "a") is None
 
 
 def test_a_row_counts_once_in_all_splits() -> None:

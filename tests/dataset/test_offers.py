@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from fcray.dataset import limits
 from fcray.dataset.audit import Auditor
-from fcray.dataset.build import build_from
+from fcray.dataset.build import build_from, checks_against
 from fcray.dataset.masking import MASKED, Masks
 from fcray.dataset.offers import SETS, Offers
 from fcray.dataset.templates import Filled
 from fcray.dataset.verify import Verifier
 from fcray.spec import DataSpec
-from fcray.tools import Example, Tool
+from fcray.tools import Example, Tool, ToolCall
 from tests.dataset.catalogs import DATA, plain, shipped
 
 TOOLS = tuple(shipped().tools)
@@ -138,6 +138,25 @@ def test_masks_are_few_and_seeded() -> None:
     assert Masks(0, 0.0).apply(pairs[0][0]) is pairs[0][0]
     share = sum(Masks(3, 0.25).apply(row) is not row for row, _ in pairs) / len(pairs)
     assert 0.15 < share < 0.35
+
+
+def test_a_masked_row_can_be_unmasked_and_checked_again() -> None:
+    spec = DataSpec(catalogs=(str(DATA),), train=400, masked=1)
+    masks = Masks(spec.seed, 1.0)
+    check = checks_against(shipped())[1]
+    for bare, masked in masked_rows():
+        back = masks.undone(masked, shipped().tools)
+        assert back is not None
+        assert back.model_dump() == bare.model_dump()
+        assert list(check(masked, "train")) == []
+        if masked.calls and masked.calls[0].arguments:
+            name = next(iter(masked.calls[0].arguments))
+            wrong = {**masked.calls[0].arguments, name: [[None]]}
+            call = ToolCall(name=masked.calls[0].name, arguments=wrong)
+            spoiled = masked.model_copy(update={"calls": (call, *masked.calls[1:])})
+            assert list(check(spoiled, "train"))
+    other = Masks(spec.seed + 1, 1.0)
+    assert other.undone(masked_rows()[0][1], shipped().tools) is None
 
 
 def test_arguments_that_a_schema_names_elsewhere_keep_their_names() -> None:

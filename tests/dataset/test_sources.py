@@ -17,6 +17,7 @@ from fcray.dataset.catalog import load_catalogs
 from fcray.dataset.derive import catalog_text, spoken_tool, words_of
 from fcray.dataset.sources import load_tools
 from fcray.errors import UserError
+from fcray.spec import DataSpec
 from fcray.tools import Tool
 from tests.dataset.catalogs import DATA, plain
 
@@ -320,6 +321,9 @@ def test_tools_without_templates_give_verified_rows(tmp_path: Path) -> None:
     used = {name for call in called if call.name == "createOrder" for name in call.arguments}
     assert used == EVERYTHING.properties.keys() - {"parent"}  # which has no end
     assert {row.origin.language for row in dataset.train} == {"zh", "en"}
+    every = build(DataSpec(catalogs=(str(tmp_path), str(DATA / "chat")), train=300))
+    kinds = {row.origin.kind for row in every.train}
+    assert {"missing", "slot_filling", "contrast", "invalid", "parallel", "correction"} <= kinds
 
 
 def test_what_no_value_is_known_for_is_left_out() -> None:
@@ -382,3 +386,28 @@ def test_a_derived_catalog_can_be_read(
     (folder / "tools.yaml").write_text(text, encoding="utf-8")
     catalog = load_catalogs([folder])
     assert {t.language for t in catalog.templates} == {"zh", "en"}
+
+
+def test_thousands_of_tools_are_a_catalog_like_any_other(tmp_path: Path) -> None:
+    tools = [
+        Tool(
+            name=f"{verb}_{noun}_{number}",
+            parameters={
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "count": {"type": "integer"}},
+                "required": ["name"],
+            },
+        )
+        for number in range(100)
+        for verb in ("get", "set", "list", "find")
+        for noun in ("user", "order", "bill", "page", "note")
+    ]
+    text, left_out = catalog_text(tools, "many")
+    assert left_out == []
+    assert text is not None
+    (tmp_path / "tools.yaml").write_text(text, encoding="utf-8")
+    spec = DataSpec(catalogs=(str(tmp_path), str(DATA / "chat")), train=1000)
+    dataset = build(spec)
+    assert len(dataset.catalog) == 2000
+    assert len({call.name for row in dataset.train for call in row.calls}) > 400
+    assert max(len(row.tools) for row in dataset.train) <= 9

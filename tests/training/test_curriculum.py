@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fcray.prompting import Span
-from fcray.spec import ARTICLE_DEFAULTS, Shares
-from fcray.training.curriculum import STAGE_WEIGHTS, Curriculum, stage_ends
+from fcray.spec import ARTICLE_DEFAULTS, ARTICLE_TRAINING, STAGE_WEIGHTS, Shares
+from fcray.training.curriculum import Curriculum, stage_ends
 
 
 @st.composite
@@ -74,3 +74,30 @@ def test_every_span_has_a_weight_in_every_stage() -> None:
     for weights in STAGE_WEIGHTS:
         assert len(weights) == len(Span)
         assert all(weight >= 0 for weight in weights)
+
+
+@given(any_shares(), st.floats(0, 1), st.integers(1, 60))
+def test_a_blend_lies_between_a_stage_and_those_before_it(
+    shares: Shares, blend: float, total: int
+) -> None:
+    curriculum = Curriculum(shares, total, STAGE_WEIGHTS, blend)
+    for step in range(total):
+        stage = curriculum.stage(step) - 1
+        weights = curriculum.span_weights(step)
+        for index, span in enumerate(Span):
+            known = [STAGE_WEIGHTS[earlier][index] for earlier in range(stage + 1)]
+            assert min(known) - 1e-9 <= weights[span] <= max(known) + 1e-9
+
+
+def test_a_whole_blend_is_what_came_before() -> None:
+    curriculum = Curriculum((0.2, 0.2, 0.6), 10, STAGE_WEIGHTS, 1.0)
+    assert list(curriculum.span_weights(0).values()) == list(STAGE_WEIGHTS[0])
+    assert list(curriculum.span_weights(3).values()) == list(STAGE_WEIGHTS[0])
+    assert list(curriculum.span_weights(9).values()) == pytest.approx([1.0, 0.5, 0.0, 0.1])
+
+
+def test_the_articles_training() -> None:
+    assert ARTICLE_DEFAULTS.target_modules == ("q_proj", "v_proj")
+    assert (ARTICLE_DEFAULTS.rank, ARTICLE_DEFAULTS.learning_rate) == (16, 3e-5)
+    assert (ARTICLE_TRAINING.epochs, ARTICLE_TRAINING.batch) == (3, 4)
+    assert (ARTICLE_TRAINING.cutoff, ARTICLE_TRAINING.warmup_steps) == (512, 100)

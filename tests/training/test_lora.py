@@ -70,3 +70,24 @@ def test_a_module_that_is_not_there(modules: tuple[str, ...], load_tiny: LOAD) -
 def test_alpha_is_never_nothing(load_tiny: LOAD) -> None:
     model = attach(load_tiny(), LoraConfig(rank=1, alpha_multiple=0.4))
     assert model.peft_config["default"].lora_alpha > 0
+
+
+def test_a_rank_stabilised_adapter_is_scaled_by_the_root_of_its_rank(load_tiny: LOAD) -> None:
+    scales = []
+    for rslora in (False, True):
+        model = attach(load_tiny(), LoraConfig(rank=16, alpha_multiple=2, rslora=rslora))
+        layer = next(m for m in model.modules() if isinstance(getattr(m, "scaling", 0), dict))
+        scales.append(layer.scaling["default"])
+    assert scales == [2.0, 8.0]
+
+
+def test_a_decomposed_adapter_learns_magnitudes_and_begins_as_the_base(load_tiny: LOAD) -> None:
+    base = load_tiny()
+    ids = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        before = base.model(ids).logits
+    model = attach(base, LoraConfig(rank=4, dora=True)).eval()
+    learning = {name for name, value in model.named_parameters() if value.requires_grad}
+    assert sum("magnitude" in name for name in learning) == 2 * 7
+    with torch.inference_mode():
+        assert torch.allclose(model(ids).logits, before, atol=1e-5)

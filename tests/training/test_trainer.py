@@ -64,6 +64,7 @@ def run(
     told: Told | None = None,
     *,
     steps: Sequence[int] = (7, 13),
+    lora: LoraConfig = LORA,
     training: TrainingSpec = TRAINING,
     resume_from: Path | None = None,
 ) -> TrainResult:
@@ -71,7 +72,7 @@ def run(
     return train(
         base,
         EXAMPLES,
-        LORA,
+        lora,
         training,
         folder=folder / "scratch",
         checkpoint_steps=steps,
@@ -331,3 +332,55 @@ def test_memory_and_time_are_spent_on_labels_only(
     run(base, tmp_path, training=TRAINING.model_copy(update={"epochs": 1}), steps=())
     rendered = [Renderer(base.tokenizer).example(row) for row in EXAMPLES]
     assert sum(seen) <= sum(len(row.answer) + 1 for row in rendered)
+
+
+VARIANTS = {
+    "rslora": {"rslora": True},
+    "dora": {"dora": True},
+    "lora+": {"lora_plus": 8.0},
+    "all of them": {"rslora": True, "dora": True, "lora_plus": 4.0},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_learns_is_loaded_by_peft_and_goes_on_after_an_end(
+    name: str, load_tiny: LOAD, tmp_path: Path
+) -> None:
+    lora = LORA.model_copy(update=VARIANTS[name])
+    whole = run(load_tiny(), tmp_path / "whole", lora=lora)
+    told = Told(tmp_path / "kept", fail_at=7)
+    with pytest.raises(ConnectionError):
+        run(load_tiny(), tmp_path / "first", told, lora=lora)
+    early = sum(record.loss for record in told.steps[:2]) / 2
+    later = Told(tmp_path / "later")
+    resumed = run(load_tiny(), tmp_path / "second", later, lora=lora, resume_from=told.copy(7))
+    assert equal(weights_of(resumed), weights_of(whole))
+    assert later.steps[-1].loss < early
+    plain = PeftModel.from_pretrained(load_tiny().model, later.copy(STEPS)).eval()
+    ids = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        assert torch.allclose(plain(ids).logits, resumed.model.eval()(ids).logits, atol=1e-5)
+
+
+def test_lora_plus_is_faster_in_b(load_tiny: LOAD, tmp_path: Path) -> None:
+    moved = {}
+    for ratio in (1.0, 16.0):
+        lora = LORA.model_copy(update={"lora_plus": ratio, "learning_rate": 1e-4, "dropout": 0.0})
+        result = run(load_tiny(), tmp_path / str(ratio), lora=lora, steps=())
+        moved[ratio] = sum(
+            float(value.abs().sum()) for n, value in weights_of(result).items() if "lora_B" in n
+        )
+    assert moved[16.0] > 5 * moved[1.0]
+
+
+@pytest.mark.parametrize(
+    ("training", "steps", "expected"),
+    [
+        (TrainingSpec(warmup=0.1), 200, 20),
+        (TrainingSpec(warmup_steps=100), 1000, 100),
+        (TrainingSpec(warmup_steps=100), 40, 40),
+        (TrainingSpec(warmup_steps=0), 40, 0),
+    ],
+)
+def test_the_steps_that_warm_up(training: TrainingSpec, steps: int, expected: int) -> None:
+    assert trainer.warmup_steps(training, steps) == expected

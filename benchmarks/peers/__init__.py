@@ -1,0 +1,1 @@
+"""Scripts that run a peer in its own environment; they import nothing of fcray."""

@@ -1,0 +1,108 @@
+"""LoRA by TRL's SFTTrainer on rows that are tokens already. Runs in TRL's own environment.
+
+Usage: trl_sft.py JOB, a JSON file with `model` (folder), `rows` and `held_out` (JSON lines of `input_ids` and
+`completion_mask`), `packing`, `batch`, `rank`, `learning_rate`, `bf16`, `threads`. Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    import torch
+
+    torch.set_num_threads(job["threads"])
+    import trl
+    from datasets import load_dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(
+        job["model"], dtype=torch.bfloat16 if job["bf16"] else torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained(job["model"])
+    rows = load_dataset("json", data_files=job["rows"], split="train")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = trl.SFTConfig(
+            output_dir=folder,
+            max_length=max(len(row["input_ids"]) for row in rows) if not job["packing"] else 2048,
+            packing=job["packing"],
+            completion_only_loss=True,
+            per_device_train_batch_size=job["batch"],
+            num_train_epochs=1,
+            learning_rate=job["learning_rate"],
+            lr_scheduler_type="linear",
+            warmup_steps=0,
+            weight_decay=0.0,
+            gradient_checkpointing=False,
+            bf16=job["bf16"],
+            use_cpu=not torch.cuda.is_available(),
+            report_to="none",
+            save_strategy="no",
+            logging_steps=1,
+            disable_tqdm=True,
+            seed=0,
+        )
+        lora = LoraConfig(
+            task_type="CAUSAL_LM",
+            r=job["rank"],
+            lora_alpha=2 * job["rank"],
+            target_modules="all-linear",
+        )
+        trainer = trl.SFTTrainer(
+            model=model,
+            args=settings,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=lora,
+        )
+        began = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0
+    loss = held_out_loss(trainer.model, job["held_out"])
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "examples": len(rows),
+                "mebibytes": peak,
+                "gpu_mebibytes": gpu,
+                "loss": loss,
+                "version": trl.__version__,
+            }
+        )
+    )
+
+
+def held_out_loss(model: Any, path: str) -> float:
+    """Mean loss in nats a completion token."""
+    import torch
+
+    total, count = 0.0, 0
+    model.eval()
+    with torch.inference_mode():
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            ids = torch.tensor([row["input_ids"]], device=model.device)
+            logits = model(input_ids=ids).logits[0, :-1].float()
+            wanted = torch.tensor(row["completion_mask"][1:], device=ids.device).bool()
+            losses = torch.nn.functional.cross_entropy(
+                logits[wanted], ids[0, 1:][wanted], reduction="sum"
+            )
+            total += float(losses)
+            count += int(wanted.sum())
+    return total / count
+
+
+if __name__ == "__main__":
+    main()
