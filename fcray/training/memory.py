@@ -21,9 +21,6 @@ FLOAT = 4
 PROCESS = {"cpu": 650 << 20, "cuda": 550 << 20}
 """What Python, torch and its libraries take by themselves: on a CPU in memory, on a GPU its context."""
 
-LABELS = 64
-"""Labels of one example at most, on average over a packed sequence."""
-
 TIGHT = 0.92
 """Share of a device's memory that may be planned for; the rest is lost to fragmentation."""
 
@@ -58,12 +55,14 @@ class Shapes:
     linears: (module name's last part, inputs, outputs) of every linear layer but the output head.
     others: Parameters elsewhere: embeddings, norms, an output head of its own.
     layers, hidden, vocabulary: As in the model's config.
+    attention: Width of all attention heads together.
     """
 
     linears: tuple[tuple[str, int, int], ...]
     others: int
     layers: int
     hidden: int
+    attention: int
     vocabulary: int
 
 
@@ -75,16 +74,22 @@ def shapes_of(config: Any) -> Shapes:
 
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(config)
-    head = model.get_output_embeddings()
+    output = model.get_output_embeddings()
     linears, seen = [], 0
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and module is not head:
+        if isinstance(module, nn.Linear) and module is not output:
             linears.append((name.rsplit(".", 1)[-1], module.in_features, module.out_features))
             seen += module.weight.numel()
     whole = sum(parameter.numel() for parameter in model.parameters())
     text = config.get_text_config()
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return Shapes(
-        tuple(linears), whole - seen, text.num_hidden_layers, text.hidden_size, text.vocab_size
+        tuple(linears),
+        whole - seen,
+        text.num_hidden_layers,
+        text.hidden_size,
+        text.num_attention_heads * head,
+        text.vocab_size,
     )
 
 
@@ -121,8 +126,8 @@ def estimate(
         gradients=trained * FLOAT,
         optimizer=trained * state,
         activations=_activations(shapes, lora, float_bytes, tokens, checkpointing=checkpointing),
-        # In the base's floats, in float32, and the gradient of each.
-        logits=labels * shapes.vocabulary * 2 * (float_bytes + FLOAT),
+        # In the base's floats and in float32, their log-softmax, and the gradients of all three.
+        logits=labels * shapes.vocabulary * (2 * float_bytes + 3 * FLOAT),
         process=PROCESS[device],
     )
 
@@ -157,6 +162,8 @@ def _activations(
     per_layer /= max(1, shapes.layers)
     # Two norms, each with its input in float32 twice, and the residual stream.
     per_layer += shapes.hidden * (4 * FLOAT + 2 * float_bytes)
+    # Queries and keys as they were turned, keys and values a head each, and what attention gives.
+    per_layer += shapes.attention * 5 * float_bytes
     layers = 1 if checkpointing else shapes.layers
     kept = per_layer * layers + (
         shapes.layers * shapes.hidden * float_bytes if checkpointing else 0

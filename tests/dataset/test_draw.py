@@ -125,7 +125,9 @@ def test_small_talk_that_runs_out_becomes_requests_for_what_is_not_offered() -> 
     tools = ("set_reminder", "calculate_loan_payment")
     dataset = build(plain(tools=tools, train=6000, irrelevant=0.3))
     words = [row for row in dataset.train if not row.calls]
-    assert len(words) == 1800
+    rejected = sum(dataset.audits["train"].stages.values())  # near-duplicates
+    assert 1800 - rejected <= len(words) <= 1800
+    assert rejected < 10
     assert {row.origin.kind for row in words} == {"irrelevant", "unknown_tool"}
     assert any("no more small talk" in note for note in dataset.notes)
 
