@@ -281,7 +281,8 @@ def verify(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="folder for the rows that pass, a file each")
+        str | None,
+        typer.Option("--out", help="folder or URL for the rows that pass, a file each"),
     ] = None,
     base: Annotated[
         str | None, typer.Option("--base", help="model whose tokens are counted; none: no lengths")
@@ -310,11 +311,18 @@ def verify(
     from fcray.spec import SweepSpec
 
     data = SweepSpec.read(spec).data if spec else None
+    urls = [file for place in rows for file in _files_of(place)]
+    names = [url.rpartition("/")[2] for url in urls]
+    if out is not None and len(set(names)) < len(names):
+        raise UserError("two of these files have one name; verify them apart", field="--out")
+    # A built training split was compared with itself while it was drawn, and comes last in its folder.
+    last = names[-1] if len(rows) == 1 and len(urls) > 1 else ""
     auditor = Auditor(
-        checks=checks_against(load_catalogs(data.catalogs, data.tools)) if data else None,
+        checks=checks_against(data, load_catalogs(data.catalogs, data.tools)) if data else None,
         length=_counter(base) if base else None,
         cutoff=cutoff,
         near=near or None,
+        last=last,
     )
     native, audits, built = FORMATS["fcray"], dict[str, Audit](), 0
 
@@ -324,8 +332,7 @@ def verify(
             built += example.origin.generator in TEMPLATED
             yield example
 
-    for url in [file for place in rows for file in _files_of(place)]:
-        name = url.rpartition("/")[2]
+    for url, name in zip(urls, names, strict=True):
         report, audit = transfer.Report(), audits.setdefault(name, Audit())
         examples = transfer.read_examples(url, native, report, catalog=_tools_beside(url))
         passed = auditor.accepted(counted(examples), name, audit)
@@ -412,11 +419,13 @@ def export_rows(
     native = transfer.format_named("fcray")
     catalog = _tools_beside(rows)
     examples = transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog)
+    folder, _, file = out.rpartition("/")
+    listed = form == "sharegpt" and not out.endswith(".parquet")
+    if listed:  # before anything is written, it must be readable
+        transfer.read_dataset_info(folder)
     transfer.write_examples(out, known, examples, report)
-    if form == "sharegpt" and not out.endswith(".parquet"):
-        folder, _, file = out.rpartition("/")
-        name = file.rpartition(".")[0] or file
-        entry = transfer.add_dataset_info(folder, name, file)
+    if listed:
+        entry = transfer.add_dataset_info(folder, file.rpartition(".")[0] or file, file)
         _say(f"dataset_info.json for LLaMA-Factory: {entry}", as_json)
     _show_report(report, f"{rows} → {out}", "rows written", as_json)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fcray.dataset import formats
@@ -29,6 +30,7 @@ from fcray.dataset.draw import LEARNED, SPLITS, Plan, draw
 from fcray.dataset.masking import MASKED, Masks
 from fcray.dataset.offers import Offers
 from fcray.dataset.synthesize import Maker
+from fcray.dataset.unseen import UnseenValues
 from fcray.dataset.verify import Verifier
 from fcray.errors import UserError
 from fcray.spec import DataSpec
@@ -109,9 +111,13 @@ def _is_own(tool: Tool, tools: ToolCatalog) -> bool:
     return own is tool or own == tool
 
 
-def checks_against(catalog: Catalog) -> tuple[Check, ...]:
-    """Checks of built rows, and of others among them, against the catalog that they were built from."""
+def checks_against(spec: DataSpec, catalog: Catalog) -> tuple[Check, ...]:
+    """Checks of built rows, and of others among them, against what they were built from.
+
+    A split is known by its file's name: `train.jsonl` is `train`.
+    """
     verifier = Verifier(catalog)
+    unseen = UnseenValues(catalog, spec.seed) if spec.test_values else None
     masks: dict[int, Masks] = {}
 
     def sharp(example: Example, split: str) -> Iterator[Finding]:
@@ -129,8 +135,21 @@ def checks_against(catalog: Catalog) -> tuple[Check, ...]:
                 return
             example = bare
         yield from verifier.findings(example)
+        yield from leaks(example, split.partition(".")[0], spec.held_out_tools, unseen)
 
     return (form, sharp, execution)
+
+
+def leaks(
+    example: Example, split: str, held_out: Collection[str], unseen: UnseenValues | None
+) -> Iterator[Finding]:
+    """What a row has that its split must not have."""
+    if split in LEARNED and unseen is not None:
+        yield from (("leakage", reason) for reason in unseen.leaks(example))
+    if split in (*LEARNED, "test_values"):
+        for tool in example.tools:
+            if tool.name in held_out:
+                yield "leakage", f"{tool.name} is held out for test_tools, and offered here"
 
 
 class Construction:
@@ -164,9 +183,11 @@ class Construction:
         self.audits = {split: Audit() for split in SPLITS}
         self._masks = Masks(spec.seed, spec.masked)
         self._verifier = Verifier(catalog)
+        self._split = ""
+        self._plain: Counter[str] = Counter()
         self._auditor = Auditor(
             checks=(form, self._verified, self._leaks, execution),
-            length=length,
+            length=None if length is None else lambda row: length(self._shown(row)),
             cutoff=cutoff,
             last="train",
         )
@@ -189,16 +210,16 @@ class Construction:
         """
         audit = self.audits[split]
         maker = self._makers[split]
-        made = (
-            maker.example(drawn.picks, split=split, number=number, kind=drawn.kind)
-            for number, drawn in enumerate(self.plan.rows[split])
-        )
-        for example in made:
+        self._split = split
+        for number, drawn in enumerate(self.plan.rows[split]):
+            example = maker.example(drawn.picks, split=split, number=number, kind=drawn.kind)
+            if example.origin.kind != drawn.kind:
+                self._plain[drawn.kind] += 1
             audit.rows += 1
             found = self._auditor.first_problem(example, split)
             if found is None:
                 audit.accepted += 1
-                yield self._masks.apply(example) if split == "train" else example
+                yield self._shown(example)
             elif found[0] in CATALOGS_FAULT:
                 raise UserError(
                     f"a row does not verify: {example.request!r} from template "
@@ -208,17 +229,24 @@ class Construction:
             else:
                 audit.reject_row(example.id, *found)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be had as it was asked for; whole when all rows are taken."""
+        plain = (
+            f"{count} rows meant to be of kind {kind!r} are plain calls: it cannot be made of them"
+            for kind, count in sorted(self._plain.items())
+        )
+        return (*self.plan.notes, *plain)
+
+    def _shown(self, example: Example) -> Example:
+        """A row as it is written: masked, perhaps, in training."""
+        return self._masks.apply(example) if self._split == "train" else example
+
     def _verified(self, example: Example, _: str) -> Iterator[Finding]:
         return self._verifier.findings(example)
 
     def _leaks(self, example: Example, split: str) -> Iterator[Finding]:
-        if split in LEARNED and self.plan.unseen is not None:
-            yield from (("leakage", reason) for reason in self.plan.unseen.leaks(example))
-        if split == "test_tools":
-            return
-        for tool in example.tools:
-            if tool.name in self.plan.held_out:
-                yield "leakage", f"{tool.name} is held out for test_tools, and offered here"
+        return leaks(example, split, self.plan.held_out, self.plan.unseen)
 
 
 def build(spec: DataSpec) -> Dataset:
@@ -235,7 +263,7 @@ def build_from(spec: DataSpec, catalog: Catalog) -> Dataset:
     """`build` on a catalog that is already loaded; touches no file."""
     making = Construction(spec, catalog)
     rows = {split: tuple(making.rows(split)) for split in ORDER}
-    return dataset_of(rows, making.tools, making.audits, making.plan.notes)
+    return dataset_of(rows, making.tools, making.audits, making.notes)
 
 
 def dataset_of(

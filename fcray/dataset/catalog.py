@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fcray.dataset.pools import LANGUAGES, Form, Pool, parse_pools, slots
-from fcray.dataset.speech import When, resolved
+from fcray.dataset.speech import When, is_chinese, resolved
 from fcray.dataset.split import normalise
 from fcray.dataset.templates import Template
 from fcray.errors import UserError, first_problem
@@ -37,10 +37,11 @@ class _Entry(BaseModel):
 
 
 class _Spoken(_Entry):
-    """A request without a call, and its answer, in one language or both."""
+    """A request and its answer, in one language or both; of a contrast perhaps another tool's call."""
 
     say: dict[Language, str]
-    answer: dict[Language, str]
+    answer: dict[Language, str] = {}
+    call: str = ""
 
 
 class _Result(_Entry):
@@ -97,7 +98,7 @@ class About:
     forms: Argument → language → the values that it may have.
     incomplete: Requests that leave out a required argument.
     invalid: Requests with a value that the schema does not allow; their answers say so.
-    contrast: Requests in nearly the same words that need no call; with their answers.
+    contrast: Requests in nearly the same words that need no call, with their answers, or another one's.
     """
 
     labels: Mapping[str, Mapping[Language, str]]
@@ -188,8 +189,14 @@ def load_catalogs(folders: Iterable[str | Path], names: Sequence[str] = ()) -> C
         ToolCatalog(tools[name] for name in kept),
         tuple(template for template in templates if template.tool in kept),
         tuple(chat),
-        {name: about[name] for name in kept},
+        {name: _within(about[name], kept) for name in kept},
     )
+
+
+def _within(about: About, kept: Sequence[str]) -> About:
+    """Without the contrasts that call a tool that is not there."""
+    contrast = tuple(one for one in about.contrast if not one.tool or one.tool in kept)
+    return replace(about, contrast=contrast)
 
 
 def _files(folders: Iterable[str | Path]) -> Iterator[Path]:
@@ -241,6 +248,7 @@ def _templates(
             forms = {
                 name: _forms(document, pools[entry.values[name]], language, place) for name in names
             }
+            _check_language(document, text, forms, language, place)
             identity = f"{tool.name}/{language}/{number}"
             yield Template(identity, tool.name, parsed.domain, language, text, forms)
 
@@ -262,6 +270,7 @@ def _about(
             forms = {
                 name: _forms(document, pools[entry.values[name]], language, place) for name in names
             }
+            _check_language(document, text, forms, language, place)
             identity = f"{tool.name}/incomplete/{language}/{number}"
             incomplete.append(Template(identity, tool.name, parsed.domain, language, text, forms))
     return About(
@@ -282,21 +291,60 @@ def _answered(
     tool: Tool,
     pools: Mapping[str, Pool],
 ) -> Iterator[Template]:
-    """Requests about a tool that are answered in words."""
+    """Requests about a tool that are answered in words, or by another tool of the file."""
     entry = parsed.tools[index]
     for number, one in enumerate(getattr(entry, kind)):
+        other = _other(document, parsed, index, kind, number)
         for language, text in one.say.items():
             at: Location = ("tools", index, kind, number, "say", language)
             answer = one.answer.get(language, "").strip()
-            if not answer:
+            if not answer and not one.call:
                 raise document.error(f"no answer in {language}", at)
             names = _slots(document, text, at)
-            _check_arguments(document, tool, entry, names, at, complete=None)
+            asked = parsed.tools[other]
+            called = _tool(document, asked, ("tools", other)) if one.call else tool
+            complete = True if one.call else None
+            _check_arguments(document, called, asked, names, at, complete=complete)
             forms = {
-                name: _forms(document, pools[entry.values[name]], language, at) for name in names
+                name: _forms(document, pools[asked.values[name]], language, at) for name in names
             }
+            _check_language(document, text, forms, language, at)
             identity = f"{tool.name}/{kind}/{language}/{number}"
-            yield Template(identity, "", parsed.domain, language, text, forms, answer)
+            yield Template(identity, one.call, parsed.domain, language, text, forms, answer)
+
+
+def _other(document: YamlFile, parsed: _ToolFile, index: int, kind: str, number: int) -> int:
+    """Position of the tool that a sentence belongs to: the one that it calls, or its own."""
+    entry = parsed.tools[index]
+    called = getattr(entry, kind)[number].call
+    if not called:
+        return index
+    at: Location = ("tools", index, kind, number, "call")
+    names = [tool.name for tool in parsed.tools]
+    if kind != "contrast" or called == entry.name or called not in names:
+        others = ", ".join(name for name in names if name != entry.name)
+        raise document.error(f"a contrast calls another tool of this file: {others}", at)
+    return names.index(called)
+
+
+def _check_language(
+    document: YamlFile,
+    text: str,
+    forms: Mapping[str, tuple[Form, ...]],
+    language: Language,
+    at: Location,
+) -> None:
+    """Whatever fills its gaps, a sentence is in the language that it stands under."""
+    plain = text
+    for name in forms:
+        plain = plain.replace(f"{{{name}}}", "")
+    if language == "en" and is_chinese(plain):
+        raise document.error("there are Chinese characters in an English sentence", at)
+    always = is_chinese(plain) or any(
+        all(is_chinese(form.spoken) for form in found) for found in forms.values()
+    )
+    if language == "zh" and not always:
+        raise document.error("filled in, this may hold no Chinese character", at)
 
 
 def _check_values(
@@ -311,9 +359,11 @@ def _check_values(
             close = difflib.get_close_matches(name, pools, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise document.error(f"there is no pool {name!r} in this file{hint}", place)
-        schema = jsonschema.Draft202012Validator(tool.properties[argument])
+        # `descend` and not a validator of the argument alone: its references lead into the whole schema.
+        schema = jsonschema.Draft202012Validator(tool.parameters)
         for form in (form for forms in pools[name].forms.values() for form in forms):
-            problem = next(schema.iter_errors(resolved(form.value, _SOME_DAY)), None)
+            value = resolved(form.value, _SOME_DAY)
+            problem = next(schema.descend(value, tool.properties[argument]), None)
             if problem is not None:
                 owner = f"{tool.name}.{argument}"
                 raise document.error(f"does not fit {owner}: {problem.message}", form.at)
@@ -397,6 +447,7 @@ def _chat(document: YamlFile, first: int) -> list[Template]:
                     if name not in pools:
                         raise document.error(f"there is no pool {name!r}", (*at, index))
                     forms[name] = _forms(document, pools[name], language, (*at, index))
-                identity = f"chat/{language}/{first + len(found)}"
+                # No tool's name begins like this, so that no tool's template has such an id.
+                identity = f"~chat/{language}/{first + len(found)}"
                 found.append(Template(identity, "", parsed.domain, language, text, forms, answer))
     return found

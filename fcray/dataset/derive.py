@@ -7,10 +7,12 @@ Chinese; a name without one is said as it stands. Pure; the same tools give the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import jsonschema
 import yaml
 
 from fcray.dataset.pools import LANGUAGES
@@ -138,6 +140,18 @@ _CONTRASTS: tuple[Mapping[Language, tuple[str, str]], ...] = (
 """Sentences about what a tool does that ask for nothing, and answers."""
 
 _NOTHING: Mapping[Language, str] = {"zh": "没有别的", "en": "nothing else"}
+RESULTS = [
+    {"value": {"ok": True}, "zh": "办好了。", "en": "Done."},
+    {"value": {"ok": False, "error": "not found"}, "zh": "没有找到。", "en": "Nothing was found."},
+    {
+        "value": {"ok": False, "error": "service unavailable"},
+        "zh": "服务暂时用不了。",
+        "en": "The service is unavailable right now.",
+    },
+]
+"""What any tool may give back."""
+
+_GAP = re.compile(r"\{\w+\}")
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -243,6 +257,8 @@ def _said_of(
             )
             text = frame.replace("{what}", what).replace("{arguments}", arguments)
             found.append(_capital(text, language))
+    if language == "zh":  # a name that nobody translated leaves some frames without Chinese
+        found = [text for text in found if is_chinese(_GAP.sub("", text))]
     return list({normalise(text): text for text in reversed(found)}.values())[::-1]
 
 
@@ -318,7 +334,7 @@ def _integers(name: str, schema: Mapping[str, Any], root: Mapping[str, Any], dep
     if low is None:
         low = 1 if high is None or high >= 1 else high - 20
     high = low + 50 * step if high is None else min(high, low + 2000)
-    low = -(-int(low) // step) * step
+    low = -(-math.ceil(low) // step) * step
     return {"range": [int(low), int(max(low, high))], **({"step": step} if step != 1 else {})}
 
 
@@ -329,6 +345,9 @@ def _numbers(name: str, schema: Mapping[str, Any], root: Mapping[str, Any], dept
     )
     if low is not None and high is not None:
         return sorted({round(low + (high - low) * part / 8, 4) for part in range(1, 8)})
+    if step := schema.get("multipleOf"):
+        start = -(-(low or 0) // step)
+        return [round((start + n) * step, 6) for n in range(1, 9)]
     base = [0.5, 1.5, 2.25, 10.5, 37.2, 99.9, 120.75]
     return (
         [round(value + (low or 0), 2) for value in base]
@@ -470,12 +489,11 @@ def catalog_text(tools: Iterable[Tool], domain: str) -> tuple[str | None, list[s
     entries: list[dict[str, Any]] = []
     left_out: list[str] = []
     for tool in tools:
-        own = {n: pool_of(n, schema, tool.parameters) for n, schema in tool.properties.items()}
+        own = {name: _usable(tool, name) for name in tool.properties}
         missing = [n for n in tool.required if own.get(n) is None]
         if missing:
-            left_out.append(
-                f"{tool.name}: no values are known for the required argument {missing[0]!r}"
-            )
+            why = "no values are known for" if missing[0].isidentifier() else "no sentence can name"
+            left_out.append(f"{tool.name}: {why} the required argument {missing[0]!r}")
             continue
         values = {}
         for name, pool in own.items():
@@ -488,6 +506,7 @@ def catalog_text(tools: Iterable[Tool], domain: str) -> tuple[str | None, list[s
                 "templates": {one: templates_of(tool, values, one) for one in LANGUAGES},
                 "incomplete": {one: incomplete_of(tool, values, one) for one in LANGUAGES},
                 "contrast": contrasts_of(tool),
+                "results": RESULTS,
             }
         )
     if not entries:
@@ -499,6 +518,37 @@ def catalog_text(tools: Iterable[Tool], domain: str) -> tuple[str | None, list[s
     document = {"domain": domain, "pools": pools, "tools": entries}
     text = yaml.dump(document, Dumper=DUMPER, allow_unicode=True, sort_keys=False, width=110)
     return head + text, left_out
+
+
+def _usable(tool: Tool, name: str) -> Values | None:
+    """Values that the schema takes and both languages can say, for an argument that a gap can name."""
+    if not (name.isidentifier() and name.isascii()):
+        return None
+    schema = tool.properties[name]
+    pool = pool_of(name, schema, tool.parameters)
+    if pool is None:
+        return None
+    # `descend`, as references lead into the whole schema.
+    check = jsonschema.Draft202012Validator(tool.parameters)
+
+    def fits(value: Any) -> bool:
+        return next(check.descend(value, schema), None) is None
+
+    if isinstance(pool, dict):
+        low, high = pool["range"]
+        return pool if fits(low) and fits(high) else None
+    kept = [
+        entry
+        for entry in pool
+        if all(fits(_value(entry, one)) for one in LANGUAGES if _speaks(entry, one))
+    ]
+    both = all(any(_speaks(entry, one) for entry in kept) for one in LANGUAGES)
+    return kept if both else None
+
+
+def _speaks(entry: Any, language: Language) -> bool:
+    """Whether a pool's entry can be said in a language."""
+    return not isinstance(entry, dict) or language in entry
 
 
 def _named(pools: dict[str, Any], name: str, tool: str, pool: Any) -> str:

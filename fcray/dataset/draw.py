@@ -7,7 +7,7 @@ of files; how rows are divided is in `split`, which values are kept apart in `un
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -116,6 +116,7 @@ class _Drawing:
         for cell, templates in self._trained.items():
             self._all_trained[cell.language] += templates
         self._used: dict[Cell, list[Template]] = {}
+        self._few: Counter[str] = Counter()
         self._lacking: dict[tuple[str, Language, bool], int] = defaultdict(int)
 
     def run(self) -> None:
@@ -127,6 +128,11 @@ class _Drawing:
             self._source.turn_to_another_tool()
             self._draw_cell(cell, unseen.get(cell, 0))
         self._draw_elsewhere()
+        self.notes += [
+            f"{count} rows of kind {kind!r} are plain calls: the catalogs have no more such sentences"
+            for kind, count in self._few.items()
+            if count
+        ]
         if self.unseen is not None:
             self._draw_unseen_values(self.unseen)
         if self._spec.held_out_tools:
@@ -151,9 +157,14 @@ class _Drawing:
             return []
         own = templates_of(self.catalog, kind, cell.tool, self._trained[cell])
         key = f"{kind}/{split}/{cell.tool}/{cell.language}"
-        spoken = [template for template in own if template.language == cell.language]
+        spoken = [
+            template
+            for template in own
+            if template.language == cell.language and template.tool not in self._spec.held_out_tools
+        ]
         words = kind in WORDS
         firsts = self._draw(spoken, count, split, f"{key}/first", words=words)
+        self._few[kind] += count - len(firsts)
         if kind not in TWO:
             return [(first,) for first in firsts]
         rng = random.Random(f"{self._spec.seed}/{key}/others")
@@ -178,34 +189,42 @@ class _Drawing:
 
     def _draw_plain(self, cell: Cell, asked: dict[str, int], unseen: int) -> None:
         """The rows of one tool in one language that are plain calls, or small talk."""
+        if not cell.tool:
+            self._draw_small_talk(cell, asked)
+            return
         templates = self.catalog.of(cell.tool, cell.language)
-        trained, held = (
-            hold_out(templates, self._spec.seed) if cell.tool else (templates, tuple[Template]())
-        )
+        trained, held = hold_out(templates, self._spec.seed)
         at = f"{cell.tool}/{cell.language}"
         train = self._draw(trained, asked["train"], "train", f"draw/train/{at}")
         used = {pick.template.id for pick in train}
         fresh = self._draw(held, min(unseen, asked["test"]), "test", f"draw/unseen/{at}")
         # Wordings that training did use come first: only they make a row of the kind "call".
-        known = [t for t in trained if t.id in used or not cell.tool]
+        known = [t for t in trained if t.id in used]
         rest = asked["test"] - len(fresh)
         test = self._draw(known, rest, "test", f"draw/test/{at}")
         others = [t for t in templates if t.id not in {k.id for k in known}]
         extra = self._draw(others, rest - len(test), "test", f"draw/rest/{at}")
         validation = self._draw(trained, asked["validation"], "validation", f"draw/validation/{at}")
-        kind = "call" if cell.tool else "irrelevant"
-        for split, of_kind, picks in (
-            ("train", kind, train),
-            ("validation", kind, validation),
-            ("test", kind, test),
+        for split, kind, picks in (
+            ("train", "call", train),
+            ("validation", "call", validation),
+            ("test", "call", test),
             ("test", "unseen_template", [*fresh, *extra]),
         ):
-            self._keep(split, cell, of_kind, ((pick,) for pick in picks))
+            self._keep(split, cell, kind, ((pick,) for pick in picks))
         got = {"train": train, "validation": validation, "test": [*fresh, *test, *extra]}
         for split, picks in got.items():
-            self._lacking[split, cell.language, bool(cell.tool)] += asked[split] - len(picks)
-        if cell.tool:
-            self._used[cell] = [t for t in trained if t.id in used]
+            self._lacking[split, cell.language, True] += asked[split] - len(picks)
+        self._used[cell] = [t for t in trained if t.id in used]
+
+    def _draw_small_talk(self, cell: Cell, asked: dict[str, int]) -> None:
+        """Requests that no tool answers; where they are few, tests have theirs before training."""
+        templates = self.catalog.of("", cell.language)
+        for split in reversed(LEARNED):
+            at = f"draw/{split}//{cell.language}"
+            picks = self._draw(templates, asked[split], split, at)
+            self._keep(split, cell, "irrelevant", ((pick,) for pick in picks))
+            self._lacking[split, cell.language, False] += asked[split] - len(picks)
 
     def _draw_elsewhere(self) -> None:
         """Rows for which a tool, or small talk, has no sentences are made with other tools.
@@ -215,13 +234,14 @@ class _Drawing:
         for (split, language, called), count in self._lacking.items():
             kind = "call" if called or len(self._tools) < 2 else "unknown_tool"
             left = count
-            cells = [cell for cell in self._used if cell.language == language]
+            cells = [cell for cell in self._trained if cell.language == language]
             while left and cells:
                 for cell, share in spread(cells, left).items():
                     self._source.turn_to_another_tool()
                     at = f"more/{split}/{cell.tool}/{language}"
                     words = kind in WORDS
-                    picks = self._draw(self._used[cell], share, split, at, words=words)
+                    templates = self._used[cell] or self._trained[cell]
+                    picks = self._draw(templates, share, split, at, words=words)
                     self._keep(split, cell, kind, ((pick,) for pick in picks))
                     left -= len(picks)
                     if len(picks) < share:

@@ -15,13 +15,19 @@ from datetime import date, timedelta
 from typing import Any
 
 from fcray.dataset import limits
-from fcray.dataset.catalog import About, Catalog
+from fcray.dataset.catalog import About, Catalog, Result
 from fcray.dataset.derive import spoken_argument
 from fcray.dataset.offers import Offers
 from fcray.dataset.pools import Form
 from fcray.dataset.speech import When, context, resolved
 from fcray.dataset.templates import Filled, Template, same
 from fcray.tools import Language, Message, Tool, ToolCall
+
+OFFERED = "{tools}"
+"""What stands in an answer for the names of a few tools that are offered."""
+
+FIRST_STEPS = 0.4
+"""Share of the sequences of which nothing is done yet."""
 
 FIRST_DAY = date(2024, 1, 1)
 DAYS = 3 * 366
@@ -54,9 +60,11 @@ class Row:
         meant = {name: resolved(value, self.today) for name, value in arguments.items()}
         return ToolCall(name=tool, arguments=self.catalog.tools[tool].ordered(meant))
 
-    def offered(self, needed: Sequence[str], *, without: str = "") -> tuple[Tool, ...]:
-        """The tools `needed` and others, but not the one named `without`."""
-        return self._offers.of(self._identity, needed, without=without)
+    def offered(
+        self, needed: Sequence[str], *, without: str = "", alike: bool = True
+    ) -> tuple[Tool, ...]:
+        """What the row is offered; see `Offers.of`."""
+        return self._offers.of(self._identity, needed, without=without, alike=alike)
 
     def gold(self, filled: Filled) -> ToolCall:
         return self.call(filled.template.tool, filled.arguments)
@@ -65,10 +73,7 @@ class Row:
         return self.catalog.about[tool]
 
     def label(self, tool: str, argument: str, language: Language) -> str:
-        """How an argument is named; derived from its name where the catalog does not say."""
-        given = self.about(tool).labels.get(argument, {}).get(language)
-        schema = self.catalog.tools[tool].properties.get(argument, {})
-        return given or spoken_argument(argument, schema, language)
+        return label_of(self.catalog, tool, argument, language)
 
     def property(self, tool: str, argument: str) -> Mapping[str, Any]:
         """An argument's schema."""
@@ -92,11 +97,8 @@ class Row:
 
     def result(self, tool: str, language: Language) -> tuple[str, str]:
         """What the tool gives back, as JSON, and what is then said."""
-        results = self.about(tool).results
-        if not results:
-            return _dumps({"ok": True}), "好了。" if language == "zh" else "Done."
-        chosen = self.rng.choice(results)
-        return _dumps(chosen.value), chosen.said[language]
+        chosen = self.rng.choice(self.about(tool).results or DONE)
+        return dumps(chosen.value), chosen.said[language]
 
     def told(self, language: Language, *messages: Message) -> tuple[Message, ...]:
         """The conversation, with the day told first where the catalog's tools depend on it.
@@ -108,7 +110,11 @@ class Row:
         return (Message(role="system", content=context(self.today, language)), *messages)
 
 
-def _dumps(value: Any) -> str:
+DONE = (Result({"ok": True}, {"zh": "好了。", "en": "Done."}),)
+"""What a tool gives back of which the catalog does not say."""
+
+
+def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -131,9 +137,20 @@ def call(row: Row, filled: Filled) -> Made:
 
 
 def answered(row: Row, filled: Filled) -> Made | None:
-    """A request that is answered in words: small talk, a contrast, an invalid value."""
-    said = row.told(filled.template.language, _user(filled.request))
-    return Made(said, response=filled.template.answer)
+    """A request that is answered in words: small talk, an invalid value."""
+    template = filled.template
+    said = row.told(template.language, _user(filled.request))
+    if OFFERED not in template.answer:
+        return Made(said, response=template.answer)
+    tools = row.offered(())
+    shown = (tool.name for tool in row.rng.sample(tools, min(3, len(tools))))
+    names = ("、" if template.language == "zh" else ", ").join(shown)
+    return Made(said, response=template.answer.replace(OFFERED, names), tools=tools)
+
+
+def contrast(row: Row, filled: Filled) -> Made | None:
+    """Nearly the words of a request: words are right, or another tool."""
+    return call(row, filled) if filled.template.tool else answered(row, filled)
 
 
 def invalid(row: Row, filled: Filled) -> Made | None:
@@ -170,10 +187,22 @@ def _absent(row: Row, filled: Filled) -> list[str]:
 
 def _question(row: Row, filled: Filled) -> str:
     language, tool = filled.template.language, filled.template.tool
-    labels = [row.label(tool, name, language) for name in _absent(row, filled)]
+    labels = [label_of(row.catalog, tool, name, language) for name in _absent(row, filled)]
+    return question(labels, language)
+
+
+def question(labels: Sequence[str], language: Language) -> str:
+    """How missing arguments are asked for."""
     if language == "zh":
         return f"请问{'、'.join(labels)}是什么？"
     return f"Could you tell me the {' and the '.join(labels)}?"
+
+
+def label_of(catalog: Catalog, tool: str, argument: str, language: Language) -> str:
+    """How an argument is named; derived from its name where the catalog does not say."""
+    given = catalog.about[tool].labels.get(argument, {}).get(language)
+    schema = catalog.tools[tool].properties.get(argument, {})
+    return given or spoken_argument(argument, schema, language)
 
 
 def slot_filling(row: Row, filled: Filled) -> Made | None:
@@ -300,7 +329,9 @@ def _usable(
 
 
 def _is_alone(row: Row, tool: str, form: Form, language: Language) -> bool:
-    """Whether no two arguments of the tool could be meant by these words."""
+    """Whether no two arguments of the tool could be meant by these words; yes and no mean anything."""
+    if isinstance(form.value, bool):
+        return False
     forms = row.about(tool).forms.values()
     return sum(any(f.spoken == form.spoken for f in of.get(language, ())) for of in forms) == 1
 
@@ -323,33 +354,42 @@ def after_result(row: Row, filled: Filled) -> Made | None:
     return Made(row.told(language, *turns), response=said)
 
 
-_JOINTS: Mapping[Language, tuple[str, ...]] = {
-    "zh": ("{0}另外，{1}", "{0}还有，{1}", "两件事：{0}然后，{1}"),
-    "en": ("{0} Also: {1}", "Two things. {0} And: {1}", "{0} After that: {1}"),
+_AT_ONCE: Mapping[Language, tuple[str, ...]] = {
+    "zh": ("{0}另外，{1}", "{0}还有，{1}", "两件事：{0}还有，{1}"),
+    "en": ("{0} Also: {1}", "Two things. {0} And: {1}", "{0} And one more thing: {1}"),
+}
+_IN_TURN: Mapping[Language, tuple[str, ...]] = {
+    "zh": ("{0}然后，{1}", "{0}做完以后，{1}", "先做这个：{0}再做这个：{1}"),
+    "en": ("{0} After that: {1}", "{0} When that is done: {1}", "First: {0} Then: {1}"),
 }
 _STOP: Mapping[Language, str] = {"zh": "。", "en": "."}
 
 
-def _joined(row: Row, first: Filled, second: Filled) -> Message:
+def _joined(
+    row: Row, first: Filled, second: Filled, joints: Mapping[Language, tuple[str, ...]]
+) -> Message:
     language = first.template.language
     one = first.request
     if one[-1] not in "。？！.?!":
         one += _STOP[language]
-    return _user(row.rng.choice(_JOINTS[language]).format(one, second.request))
+    return _user(row.rng.choice(joints[language]).format(one, second.request))
 
 
 def parallel(row: Row, first: Filled, second: Filled) -> Made | None:
     """Two requests in one sentence: two calls at once."""
-    said = row.told(first.template.language, _joined(row, first, second))
+    said = row.told(first.template.language, _joined(row, first, second, _AT_ONCE))
     return Made(said, (row.gold(first), row.gold(second)))
 
 
 def sequence(row: Row, first: Filled, second: Filled) -> Made | None:
-    """Two requests, the first of them done: the second call is next."""
+    """Two requests in turn: the first call, or, with its result there, the second."""
     language = first.template.language
+    asked = _joined(row, first, second, _IN_TURN)
+    if row.rng.random() < FIRST_STEPS:
+        return Made(row.told(language, asked), (row.gold(first),))
     value, _ = row.result(first.template.tool, language)
     done = (_calls(row.gold(first)), Message(role="tool", content=value))
-    return Made(row.told(language, _joined(row, first, second), *done), (row.gold(second),))
+    return Made(row.told(language, asked, *done), (row.gold(second),))
 
 
 def unknown_tool(row: Row, filled: Filled) -> Made | None:
@@ -373,7 +413,7 @@ ONE: Mapping[str, Callable[[Row, Filled], Made | None]] = {
     "unseen_value": call,
     "held_out_tool": call,
     "irrelevant": answered,
-    "contrast": answered,
+    "contrast": contrast,
     "invalid": invalid,
     "missing": missing,
     "slot_filling": slot_filling,
@@ -391,8 +431,8 @@ TWO: Mapping[str, Callable[[Row, Filled, Filled], Made | None]] = {
 """Kinds that two make."""
 
 
-WORDS = ("irrelevant", "contrast", "invalid", "missing", "after_result", "unknown_tool")
-"""Kinds whose right answer is words."""
+WORDS = ("irrelevant", "invalid", "missing", "after_result", "unknown_tool")
+"""Kinds whose right answer is words; that of a contrast may be."""
 
 AS_WRITTEN = (
     *("call", "unseen_template", "unseen_value", "held_out_tool"),

@@ -113,4 +113,4 @@ def _high(schema: Mapping[str, Any]) -> float | None:
 
 
 def _plain(number: float) -> str:
-    return str(int(number)) if number == int(number) else f"{number:g}"
+    return str(int(number)) if number == int(number) else f"{number:.10g}"

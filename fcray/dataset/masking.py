@@ -8,6 +8,7 @@ are a few sets of names, not one a row, so that masked rows share the prompt's b
 from __future__ import annotations
 
 import random
+import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from fcray.tools import Example, Message, Tool, ToolCall
 
 MASKS = 16
 """Different sets of names."""
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 MASKED = "masked template"
 """The generator of a row whose names are masked."""
@@ -118,9 +121,10 @@ def _renamed(example: Example, masks: Mapping[str, Mask], generator: str) -> Exa
         return masks[call.name].call(call) if call.name in masks else call
 
     response = example.response
-    if example.origin.kind == "unknown_tool":  # the one answer that names tools
-        for name in sorted(masks, key=len, reverse=True):
-            response = response.replace(name, masks[name].tool.name)
+    if example.origin.kind in ("unknown_tool", "irrelevant"):  # the answers that may name tools
+        response = _WORD.sub(
+            lambda word: masks[word[0]].tool.name if word[0] in masks else word[0], response
+        )
     return example.model_copy(
         update={
             "messages": tuple(_message(message, renamed) for message in example.messages),
@@ -140,9 +144,13 @@ def _letters(rng: random.Random, *, taken: set[str] | None = None, size: int = 5
 
 
 def _described(name: str, schema: Any) -> Any:
-    if not isinstance(schema, dict) or schema.get("description"):
+    """`schema` with the argument's own words in its description: without them from and to are alike."""
+    if not isinstance(schema, dict):
         return schema
-    return {"description": " ".join(words_of(name)), **schema}
+    words, told = " ".join(words_of(name)), schema.get("description", "")
+    if all(word in told.lower() for word in words.split()):
+        return schema
+    return {**schema, "description": f"{words}: {told}" if told else words}
 
 
 def _message(message: Message, renamed: Callable[[ToolCall], ToolCall]) -> Message:

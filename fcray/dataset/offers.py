@@ -44,33 +44,45 @@ class Offers:
         self._near = cache(self._nearest)
         self._some = cache(self._set)
 
-    def of(self, identity: str, needed: Sequence[str], *, without: str = "") -> tuple[Tool, ...]:
+    def of(
+        self, identity: str, needed: Sequence[str], *, without: str = "", alike: bool = True
+    ) -> tuple[Tool, ...]:
         """The tools of the row `identity`.
 
         Parameters
         ----------
         needed: Tools that must be there; names of none of the tools are passed over.
-        without: A tool that must not be there.
+        without: A tool that must not be there, nor any that might do in its place.
+        alike: Whether tools that are like the ones needed may be there.
         """
         rng = random.Random(f"{self._seed}/{identity}/offered")
         count = rng.choice(self._counts)
-        if count is None:
-            return tuple(tool for tool in self._tools if tool.name != without)
         known = tuple(name for name in needed if name in self._by_name)
+        if count is None:
+            out = self._out(known, without, alike)
+            return tuple(tool for tool in self._tools if tool.name not in out)
         # Where nothing is to be called there is something that could be.
-        return self._some(known, without, max(count, 0 if known else 1), rng.randrange(SETS))
+        count = max(count, 0 if known else 1)
+        return self._some(known, without, alike, count, rng.randrange(SETS))
+
+    def _out(self, needed: Sequence[str], without: str, alike: bool) -> set[str]:
+        """Tools that must not be there; the least alike of them stays where nothing else would."""
+        out = {other for name in needed if not alike for other in self._near(name)} - {*needed}
+        if without in self._by_name:
+            near = self._near(without)
+            left = len(self._tools) - 1 - len(near)
+            out |= {without, *(near if left else near[:-1])}
+        return out
 
     def _set(
-        self, needed: tuple[str, ...], without: str, count: int, number: int
+        self, needed: tuple[str, ...], without: str, alike: bool, count: int, number: int
     ) -> tuple[Tool, ...]:
-        rng = random.Random(f"{self._seed}/offered/{needed}/{without}/{count}/{number}")
-        out = {*needed, without}
-        alike = [other for name in needed for other in self._near(name)]
-        near = [name for name in dict.fromkeys(alike) if name not in out]
+        rng = random.Random(f"{self._seed}/offered/{needed}/{without}/{alike}/{count}/{number}")
+        out = {*needed, *self._out(needed, without, alike)}
+        like = [other for name in needed for other in self._near(name)]
+        near = [name for name in dict.fromkeys(like) if name not in out]
         chosen = rng.sample(near, min(len(near), math.ceil(count / 2)))
         out.update(chosen)
-        # What is like a tool that must not be there might do in its place.
-        out.update(self._near(without) if without in self._by_name else ())
         others = [tool.name for tool in self._tools if tool.name not in out]
         chosen += rng.sample(others, min(len(others), count - len(chosen)))
         names = [*needed, *chosen]

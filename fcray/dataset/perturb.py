@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fcray.dataset.audit import Auditor
+from fcray.dataset.split import normalise, short_hash
 from fcray.tools import Example, Language, Message, ToolCall
 
 PERTURBED = "perturbed"
@@ -34,8 +35,10 @@ class Perturber:
 
     def __init__(self, examples: Iterable[Example], seed: int) -> None:
         self._seed = seed
+        self._said: set[int] = set()
         values: defaultdict[tuple[str, str, Language], dict[str, Any]] = defaultdict(dict)
         for example in examples:
+            self._said.add(_key(example))
             for name, value, words in _literal(example):
                 known = values[example.calls[0].name, name, example.origin.language]
                 if len(known) < MOST_VALUES:
@@ -46,13 +49,15 @@ class Perturber:
         """Up to `copies` rows like `example` with another value; all of them sound and different."""
         rng = random.Random(f"{self._seed}/{example.id}")
         sound = Auditor(near=None)
-        sound.first_problem(example, "")
         made = 0
         for _ in range(copies * 5):
             if made == copies:
                 return
             found = self._exchanged(example, f"{example.id}-{made + 1}", rng)
-            if found is not None and sound.first_problem(found, "") is None:
+            if found is None or _key(found) in self._said:
+                continue
+            if sound.first_problem(found, "") is None:
+                self._said.add(_key(found))
                 made += 1
                 yield found
 
@@ -94,7 +99,7 @@ def _literal(example: Example) -> Iterator[tuple[str, Any, str]]:
     """(argument, value, words) of each value that stands in what the user says, once, and nowhere else."""
     if len(example.calls) != 1:
         return
-    said = "\n".join(message.content or "" for message in example.messages)
+    said = "\n".join([example.response, *(m.content or "" for m in example.messages)])
     asked = "\n".join(m.content or "" for m in example.messages if m.role == "user")
     taken = [str(value) for value in example.calls[0].arguments.values()]
     for name, value in example.calls[0].arguments.items():
@@ -105,6 +110,10 @@ def _literal(example: Example) -> Iterator[tuple[str, Any, str]]:
         # A value that is part of another one's words would be exchanged in both.
         if once and sum(words in other for other in taken) == 1:
             yield name, value, words
+
+
+def _key(example: Example) -> int:
+    return short_hash(normalise("\n".join(m.content or "" for m in example.messages)))
 
 
 def _places(words: str, text: str) -> list[int]:

@@ -195,6 +195,8 @@ def _lists_of(
     at: Location = ("pools", name)
     _only(document, body, ("lists_of", "sizes", "count"), at)
     source = _referred(document, known, body["lists_of"], (*at, "lists_of"))
+    if any(isinstance(form.value, When) for form in source.forms["zh"]):
+        raise document.error("a list cannot hold relative dates", (*at, "lists_of"))
     sizes, count = body.get("sizes", [1, 2, 3]), body.get("count", 200)
     usable = isinstance(sizes, list) and sizes and all(type(s) is int and s > 0 for s in sizes)
     if not usable or type(count) is not int or count < 1:

@@ -18,7 +18,7 @@ from fcray.dataset import files, formats
 from fcray.dataset.audit import Audit
 from fcray.dataset.build import NATIVE, ORDER, Construction, Dataset, Digest, dataset_of, line
 from fcray.dataset.draw import LEARNED, SPLITS
-from fcray.dataset.summary import Summary
+from fcray.dataset.summary import Counts, Summary
 from fcray.errors import UserError
 from fcray.tools import Example, Tool, ToolCatalog
 
@@ -52,7 +52,7 @@ def write(dataset: Dataset, folder: str | Path, file_type: FileType = "jsonl") -
     UserError: `folder` holds something that is not a dataset, or cannot be written to.
     """
     rows = {split: dataset.rows(split) for split in ORDER if dataset.rows(split)}
-    about = _About(dataset.catalog, dataset.audits, dataset.notes)
+    about = _About(dataset.catalog, dataset.audits, lambda: dataset.notes)
     return _write(rows, about, str(folder), file_type)
 
 
@@ -71,7 +71,7 @@ def write_construction(
     told: Called after each row that is written.
     """
     rows = {split: making.rows(split) for split in ORDER if making.plan.rows[split]}
-    about = _About(making.tools, making.audits, making.plan.notes)
+    about = _About(making.tools, making.audits, lambda: making.notes)
     return _write(rows, about, str(folder), file_type, told, extras)
 
 
@@ -80,7 +80,7 @@ class _About(NamedTuple):
 
     tools: ToolCatalog
     audits: Mapping[str, Audit]
-    notes: tuple[str, ...]
+    notes: Callable[[], tuple[str, ...]]
 
 
 def _write(
@@ -112,8 +112,10 @@ def _write(
             fs.makedirs(aside, exist_ok=True)
             for split, examples in rows.items():
                 _write_rows(fs, f"{aside}/{split}.{file_type}", lines(split, examples), file_type)
+            for split in rows:  # one that verification emptied is there with its reasons
+                summary.splits.setdefault(split, Counts())
             summary.order(SPLITS)
-            written = Written(digest.hexdigest(), summary, about.audits, about.notes)
+            written = Written(digest.hexdigest(), summary, about.audits, about.notes())
             manifest = _manifest(written, about.tools, file_type)
             texts = {MANIFEST: json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"}
             for name, text in (texts | dict(extras(written) if extras else {})).items():

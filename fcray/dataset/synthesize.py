@@ -6,6 +6,7 @@ files or of which split a candidate goes to.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -30,9 +31,9 @@ def shuffled_indices(size: int, rng: random.Random) -> Iterator[int]:
         moved[pick] = moved.get(left - 1, left - 1)
 
 
-def fillings(template: Template, seed: int) -> Iterator[Pick]:
-    """Every filling of `template` once, in an order that depends on the seed and its id only."""
-    rng = random.Random(f"{seed}/{template.id}{template.variant}")
+def fillings(template: Template, seed: int, order: str = "") -> Iterator[Pick]:
+    """Every filling of `template` once, in an order that depends on the seed and its id, or on `order`."""
+    rng = random.Random(f"{seed}/{order or template.id + template.variant}")
     return (Pick(template, index) for index in shuffled_indices(template.size, rng))
 
 
@@ -86,10 +87,12 @@ class Source:
         return drawn
 
     def _next(self, template: Template, split: str, words: bool) -> Pick | None:
-        key = template.id + template.variant
+        # Rows that are answered in words refuse more sentences, so they have a stream of their own.
+        key = template.id + template.variant + ("/words" if words else "")
         if key not in self._open:
-            self._open[key] = fillings(template, self.seed)
-        return next((pick for pick in self._open[key] if self._is_new(pick, split, words)), None)
+            self._open[key] = fillings(template, self.seed, key)
+        some = itertools.islice(self._open[key], SCANNED)
+        return next((pick for pick in some if self._is_new(pick, split, words)), None)
 
     def _is_new(self, pick: Pick, split: str, words: bool) -> bool:
         """Whether a filling may be handed out; if so, it is remembered."""
@@ -107,6 +110,13 @@ class Source:
         self._taken[sentence] = split
         self._near.add(signed, "")
         return True
+
+
+ASKING = ("missing", "slot_filling")
+"""Kinds in which a like tool, with fewer arguments, might do instead of a question."""
+
+SCANNED = 50
+"""Sentences of a template that may be refused, one after the other, before it counts as used up."""
 
 
 class Maker:
@@ -141,7 +151,7 @@ class Maker:
         return Example(
             id=identity,
             messages=made.messages,
-            tools=made.tools or row.offered(_needed(made, template)),
+            tools=made.tools or row.offered(_needed(made, template), alike=kind not in ASKING),
             calls=made.calls,
             response=made.response,
             origin=Origin(

@@ -53,7 +53,7 @@ class Template:
 
     Attributes
     ----------
-    id: Tool (or `chat`), language and position, such as `get_weather/zh/3`.
+    id: Tool (or `~chat`), language and position, such as `get_weather/zh/3`.
     tool: The tool that it calls; empty when none is to be called.
     text: The sentence; `{name}` is a gap.
     forms: Gap → the forms that may fill it, in the order of the text.
@@ -106,7 +106,11 @@ class Template:
     def is_spoiled(self, request: str) -> bool:
         """Whether `request` is this template with words in a gap that none of its forms has."""
         pattern = _SLOT.sub(".+", re.escape(self.text))
-        return bool(re.fullmatch(pattern, request)) and not self._is_said(request, lambda *_: True)
+        return bool(re.fullmatch(pattern, request)) and not self.is_said(request)
+
+    def is_said(self, request: str) -> bool:
+        """Whether `request` is this template with words of its forms, whatever they mean."""
+        return self._is_said(request, lambda *_: True)
 
     def _is_said(self, request: str, fits: Callable[[str, Form], bool]) -> bool:
         spoken = [

@@ -233,18 +233,32 @@ def add_dataset_info(folder: str, name: str, file: str) -> str:
     ------
     UserError: The file that is there is not a JSON object.
     """
-    import fsspec
-
-    path = f"{folder}/dataset_info.json" if folder else "dataset_info.json"
-    fs, place = fsspec.core.url_to_fs(path)
-    entries = {}
-    if fs.exists(place):
-        try:
-            entries = json.loads(fs.cat_file(place))
-        except ValueError as error:
-            raise UserError(f"not valid JSON: {error}", file=path) from None
-        if not isinstance(entries, dict):
-            raise UserError("not a JSON object", file=path)
-    entries |= dataset_info(name, file)
+    path = _info_path(folder)
+    entries = read_dataset_info(folder) | dataset_info(name, file)
+    fs, place = files.file_system(path)
     fs.pipe_file(place, (json.dumps(entries, ensure_ascii=False, indent=2) + "\n").encode())
     return path
+
+
+def read_dataset_info(folder: str) -> dict[str, Any]:
+    """What stands in `folder`'s dataset_info.json; nothing where there is none.
+
+    Raises
+    ------
+    UserError: The file that is there is not a JSON object.
+    """
+    path = _info_path(folder)
+    fs, place = files.file_system(path)
+    if not fs.exists(place):
+        return {}
+    try:
+        entries = json.loads(fs.cat_file(place))
+    except ValueError as error:
+        raise UserError(f"not valid JSON: {error}", file=path) from None
+    if not isinstance(entries, dict):
+        raise UserError("not a JSON object", file=path)
+    return entries
+
+
+def _info_path(folder: str) -> str:
+    return f"{folder}/dataset_info.json" if folder else "dataset_info.json"

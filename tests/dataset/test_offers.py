@@ -41,8 +41,12 @@ def test_a_row_is_offered_what_it_needs_and_as_many_others(
 def test_all_means_all_in_the_catalogs_order() -> None:
     offers = Offers(TOOLS, [None], 0)
     assert offers.of("x", ["get_weather"]) == TOOLS
-    without = offers.of("x", [], without="get_weather")
-    assert [tool.name for tool in without] == [n for n in NAMES if n != "get_weather"]
+    without = [tool.name for tool in offers.of("x", [], without="set_reminder")]
+    assert not {"set_reminder", "set_medication_reminder"} & set(without)
+    assert without == [name for name in NAMES if name in without]
+    assert len(without) > len(NAMES) - 10
+    pair = Offers([t for t in TOOLS if "reminder" in t.name], [None], 0)
+    assert len(pair.of("x", [], without="set_reminder")) == 1  # rather a like one than none
 
 
 def test_what_must_not_be_there_is_not_and_nothing_like_it() -> None:
@@ -143,18 +147,18 @@ def test_masks_are_few_and_seeded() -> None:
 def test_a_masked_row_can_be_unmasked_and_checked_again() -> None:
     spec = DataSpec(catalogs=(str(DATA),), train=400, masked=1)
     masks = Masks(spec.seed, 1.0)
-    check = checks_against(shipped())[1]
+    check = checks_against(spec, shipped())[1]
     for bare, masked in masked_rows():
         back = masks.undone(masked, shipped().tools)
         assert back is not None
         assert back.model_dump() == bare.model_dump()
-        assert list(check(masked, "train")) == []
+        assert list(check(masked, "x")) == []
         if masked.calls and masked.calls[0].arguments:
             name = next(iter(masked.calls[0].arguments))
             wrong = {**masked.calls[0].arguments, name: [[None]]}
             call = ToolCall(name=masked.calls[0].name, arguments=wrong)
             spoiled = masked.model_copy(update={"calls": (call, *masked.calls[1:])})
-            assert list(check(spoiled, "train"))
+            assert list(check(spoiled, "x"))
     other = Masks(spec.seed + 1, 1.0)
     assert other.undone(masked_rows()[0][1], shipped().tools) is None
 

@@ -116,7 +116,7 @@ def test_rows_are_perturbed_while_they_are_imported(tmp_path: Path) -> None:
     lines = [
         {
             "messages": [
-                {"role": "user", "content": f"Weather in {city}?"},
+                {"role": "user", "content": f"{how} {city}?"},
                 {
                     "role": "assistant",
                     "tool_calls": [
@@ -141,7 +141,11 @@ def test_rows_are_perturbed_while_they_are_imported(tmp_path: Path) -> None:
                 }
             ],
         }
-        for city in ("Oslo", "Rome", "Cairo")
+        for how, city in (
+            ("Weather in", "Oslo"),
+            ("Weather in", "Rome"),
+            ("Will it rain in", "Cairo"),
+        )
     ]
     path = tmp_path / "mine.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -150,6 +154,7 @@ def test_rows_are_perturbed_while_they_are_imported(tmp_path: Path) -> None:
         "data", "import", "openai", str(path), "--out", str(out), "--perturb", "1", "--json"
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["perturbed"] == 3
     requests = [json.loads(line)["messages"][0]["content"] for line in out.open(encoding="utf-8")]
-    assert len(requests) == 6
+    made = json.loads(done.stdout)["perturbed"]
+    assert made >= 2
+    assert len(requests) == len(set(requests)) == 3 + made

@@ -388,6 +388,35 @@ def test_a_derived_catalog_can_be_read(
     assert {t.language for t in catalog.templates} == {"zh", "en"}
 
 
+def test_awkward_tools_give_what_can_be_said_of_them(tmp_path: Path) -> None:
+    def tool(name: str, *required: str, **properties: Any) -> Tool:
+        schema = {"type": "object", "properties": properties, "required": list(required)}
+        return Tool(name=name, parameters=schema | {"$defs": {"Who": {"type": "string"}}})
+
+    tools = [
+        tool("by_reference", "who", who={"$ref": "#/$defs/Who"}),
+        tool("heat", "unit", unit={"enum": ["摄氏", "华氏"]}),
+        tool("ping"),
+        tool("render", "uuid", uuid={"type": "string", "format": "uuid"}),
+        tool("odd", **{"user-id": {"type": "string"}, "城市": {"type": "string"}}),
+        tool("odder", "user-id", **{"user-id": {"type": "string"}}),
+        tool("tenths", "x", x={"type": "number", "multipleOf": 0.1}),
+        tool("half", "x", x={"type": "integer", "minimum": 1.5}),
+        tool("chat", "text", text={"type": "string"}),
+    ]
+    text, left_out = catalog_text(tools, "own")
+    assert left_out == ["odder: no sentence can name the required argument 'user-id'"]
+    assert text is not None
+    (tmp_path / "tools.yaml").write_text(text, encoding="utf-8")
+    spec = DataSpec(catalogs=(str(tmp_path), str(DATA / "chat")), train=300, masked=0)
+    dataset = build(spec)
+    called = {call.name for row in dataset.train for call in row.calls}
+    assert called == {tool.name for tool in tools} - {"odder"}
+    # Without small talk, requests for a tool that is not offered take its place.
+    bare = build(DataSpec(catalogs=(str(tmp_path),), train=200, irrelevant=0.5, kinds={}))
+    assert {row.origin.kind for row in bare.train if not row.calls} == {"unknown_tool"}
+
+
 def test_thousands_of_tools_are_a_catalog_like_any_other(tmp_path: Path) -> None:
     tools = [
         Tool(
