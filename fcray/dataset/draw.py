@@ -34,10 +34,25 @@ SECONDS = 200
 
 
 class Drawn(NamedTuple):
-    """A row to be: what it is made of."""
+    """A row to be: one filling, or two. Flat, as there are as many of them as rows."""
 
-    picks: tuple[Pick, ...]
     kind: str
+    template: Template
+    number: int
+    second: Template | None = None
+    second_number: int = 0
+
+    @classmethod
+    def of(cls, kind: str, picks: Sequence[Pick]) -> Drawn:
+        if len(picks) == 1:
+            return cls(kind, picks[0].template, picks[0].number)
+        first, second = picks
+        return cls(kind, first.template, first.number, second.template, second.number)
+
+    @property
+    def picks(self) -> tuple[Pick, ...]:
+        first = Pick(self.template, self.number)
+        return (first, Pick(self.second, self.second_number)) if self.second else (first,)
 
 
 @dataclass(frozen=True)
@@ -149,7 +164,7 @@ class _Drawing:
 
     def _keep(self, split: str, cell: Cell, kind: str, found: Iterable[tuple[Pick, ...]]) -> None:
         rows = self.groups[split].setdefault((cell, kind), [])
-        rows.extend(Drawn(picks, kind) for picks in found)
+        rows.extend(Drawn.of(kind, picks) for picks in found)
 
     def _draw_kind(self, cell: Cell, kind: str, split: str, count: int) -> list[tuple[Pick, ...]]:
         """What up to `count` rows of a kind are made of; fewer where there are no more sentences."""
