@@ -35,20 +35,22 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, where that is a terminal; yields what moves it on by one."""
+def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, where that is a terminal; yields what moves it on by one.
+
+    Without a `total` the rows are only counted.
+    """
+    from rich import progress as rich_progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    columns: list[rich_progress.ProgressColumn] = [rich_progress.TextColumn(title)]
+    if total is None:
+        columns += [rich_progress.TextColumn("{task.completed:,} rows")]
+    else:
+        columns += [rich_progress.BarColumn(), rich_progress.MofNCompleteColumn()]
+        columns += [rich_progress.TimeRemainingColumn()]
+    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total)
         done = 0
 
@@ -59,6 +61,14 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[], No
                 bar.update(task, completed=done)
 
         yield advance
+
+
+def with_progress(rows: Iterable[Any], title: str, *, quiet: bool) -> Iterator[Any]:
+    """The rows, counted on standard error as they are taken; `title` may be a path or URL."""
+    with progress(title.rstrip("/").rpartition("/")[2], None, quiet=quiet) as advance:
+        for row in rows:
+            yield row
+            advance()
 
 
 @data_app.command("build")
@@ -125,7 +135,7 @@ def stats(
     from fcray.tracking.files import write_atomically
 
     summary = Summary()
-    for split, example in _rows_of(source):
+    for split, example in with_progress(_rows_of(source), source, quiet=as_json):
         summary.add(split, example)
     summary.order(SPLITS)
     if html is not None:
@@ -152,16 +162,14 @@ def _rows_of(source: str) -> Iterator[tuple[str, Any]]:
         for split in ORDER:
             yield from ((split, example) for example in making.rows(split))
         return
-    if store.is_dataset(source):
-        built = store.read(source)
-        for split in ORDER:
-            yield from ((split, example) for example in built.rows(split))
-        return
-    name = source.rpartition("/")[2]
-    rows = transfer.read_examples(
-        source, FORMATS["fcray"], transfer.Report(), strict=True, catalog=_tools_beside(source)
-    )
-    yield from ((name, example) for example in rows)
+    whole = store.is_dataset(source)
+    for url in _files_of(source):
+        name = url.rpartition("/")[2]
+        rows = transfer.read_examples(
+            url, FORMATS["fcray"], transfer.Report(), strict=True, catalog=_tools_beside(url)
+        )
+        split = name.partition(".")[0] if whole else name
+        yield from ((split, example) for example in rows)
 
 
 @data_app.command("catalog")
@@ -252,7 +260,7 @@ def import_rows(
             rows, known, report, domain=domain, catalog=catalog, answers=gold
         )
 
-    examples = read(report)
+    examples = with_progress(read(report), rows, quiet=as_json)
     if perturb:
         perturber = Perturber(read(transfer.Report()), seed=0)
         examples = _with_perturbed(examples, perturber, perturb, report)
@@ -334,7 +342,11 @@ def verify(
 
     for url, name in zip(urls, names, strict=True):
         report, audit = transfer.Report(), audits.setdefault(name, Audit())
-        examples = transfer.read_examples(url, native, report, catalog=_tools_beside(url))
+        examples = with_progress(
+            transfer.read_examples(url, native, report, catalog=_tools_beside(url)),
+            url,
+            quiet=as_json,
+        )
         passed = auditor.accepted(counted(examples), name, audit)
         if out is None:
             for _ in passed:
@@ -418,7 +430,11 @@ def export_rows(
     report = transfer.Report()
     native = transfer.format_named("fcray")
     catalog = _tools_beside(rows)
-    examples = transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog)
+    examples = with_progress(
+        transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog),
+        rows,
+        quiet=as_json,
+    )
     folder, _, file = out.rpartition("/")
     listed = form == "sharegpt" and not out.endswith(".parquet")
     if listed:  # before anything is written, it must be readable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from fcray.dataset.audit import Auditor
 from fcray.dataset.build import ORDER, Construction, Dataset, build, build_from
+from fcray.dataset.catalog import load_catalogs
 from fcray.dataset.draw import LEARNED, SPLITS
 from fcray.dataset.kinds import WORDS
 from fcray.dataset.near import NearDuplicates, sign
@@ -125,7 +127,10 @@ def test_rows_of_a_tool_with_few_sentences_go_to_others() -> None:
 
 def test_small_talk_that_runs_out_becomes_requests_for_what_is_not_offered() -> None:
     tools = ("set_reminder", "calculate_loan_payment")
-    dataset = build(plain(tools=tools, train=6000, irrelevant=0.3))
+    whole = load_catalogs([DATA], tools)
+    little = replace(whole, chat=tuple(t for t in whole.chat if "{" not in t.text))
+    assert {template.language for template in little.chat} == {"zh", "en"}
+    dataset = build_from(plain(tools=tools, train=6000, irrelevant=0.3), little)
     words = [row for row in dataset.train if not row.calls]
     rejected = sum(dataset.audits["train"].stages.values())  # near-duplicates
     assert 1800 - rejected <= len(words) <= 1800
