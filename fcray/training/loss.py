@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from fcray.prompting import Span
+from fcray.training import attention
 from fcray.training.packing import PackTensors
 
 
@@ -36,6 +37,7 @@ def packed_loss(model: Any, pack: PackTensors, weights: dict[Span, float]) -> to
         position_ids=pack.position_ids,
         attention_mask=pack.mask,
         use_cache=False,
+        **({attention.BLOCKS: attention.Blocks(pack.segments)} if attention.is_used(model) else {}),
     ).last_hidden_state[0]
     if not kept.any():
         return hidden.sum() * 0.0

@@ -8,10 +8,11 @@ logits at label positions. Knows nothing of data: the longest packed sequence st
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from fcray.errors import UserError
-from fcray.models import NF4_BLOCK
+from fcray.models import NF4_BLOCK, default_device, default_dtype, default_storage
 from fcray.spec import LoraConfig, ModelSpec, TrainingSpec
 
 GIB = 1 << 30
@@ -93,14 +94,40 @@ def shapes_of(config: Any) -> Shapes:
     )
 
 
+@dataclass(frozen=True)
+class Numerics:
+    """How the frozen base lies in memory.
+
+    Attributes
+    ----------
+    device: `cpu` or `cuda`.
+    float_bytes: Of one float: 2 for bf16, 4 for float32.
+    packed, double: It lies in 4-bit blocks; their scales in 8 bit.
+    """
+
+    device: str
+    float_bytes: int
+    packed: bool = False
+    double: bool = False
+
+    @classmethod
+    def here(cls, model: ModelSpec) -> Numerics:
+        """As this process would load `model`."""
+        device = default_device()
+        return cls(
+            device.type,
+            default_dtype(model, device).itemsize,
+            default_storage(model, device) == "packed",
+            model.double_quantization,
+        )
+
+
 def estimate(
     shapes: Shapes,
-    model: ModelSpec,
     lora: LoraConfig,
     training: TrainingSpec,
+    base: Numerics,
     *,
-    device: str,
-    float_bytes: int,
     tokens: int,
     labels: int,
     checkpointing: bool = False,
@@ -109,26 +136,24 @@ def estimate(
 
     Parameters
     ----------
-    device: `cpu` or `cuda`.
-    float_bytes: Of one float of the frozen base: 2 for bf16, 4 for float32.
     tokens, labels: Of the longest packed sequence.
     checkpointing: Activations of a layer are computed anew in the backward pass.
     """
-    packed = model.quantization == "nf4" and device == "cuda"
-    scale = (1 + 4 / 256) if model.double_quantization else FLOAT
-    per_weight = 0.5 + scale / NF4_BLOCK if packed else float_bytes
+    scale = (1 + 4 / 256) if base.double else FLOAT
+    per_weight = 0.5 + scale / NF4_BLOCK if base.packed else base.float_bytes
     linear = sum(inputs * outputs for _, inputs, outputs in shapes.linears)
     trained = _trained(shapes, lora)
-    state = 2 if _is_8_bit(training, packed) else 2 * FLOAT
+    state = 2 if _is_8_bit(training, base.packed) else 2 * FLOAT
+    size = base.float_bytes
     return Estimate(
-        weights=int(linear * per_weight) + shapes.others * float_bytes,
+        weights=int(linear * per_weight) + shapes.others * size,
         adapter=trained * FLOAT,
         gradients=trained * FLOAT,
         optimizer=trained * state,
-        activations=_activations(shapes, lora, float_bytes, tokens, checkpointing=checkpointing),
+        activations=_activations(shapes, lora, size, tokens, checkpointing=checkpointing),
         # In the base's floats and in float32, their log-softmax, and the gradients of all three.
-        logits=labels * shapes.vocabulary * (2 * float_bytes + 3 * FLOAT),
-        process=PROCESS[device],
+        logits=labels * shapes.vocabulary * (2 * size + 3 * FLOAT),
+        process=PROCESS[base.device],
     )
 
 
@@ -171,16 +196,103 @@ def _activations(
     return int(tokens * kept) + 2 * tokens * tokens
 
 
-def check_fits(found: Estimate, room: int, device: str) -> None:
+@dataclass(frozen=True)
+class Room:
+    """What a device has for one training process.
+
+    Attributes
+    ----------
+    device: `cpu` or `cuda`.
+    name: What it is called in messages.
+    free: Bytes that the process may use, those that it uses already included.
+    total: Bytes in all.
+    """
+
+    device: str
+    name: str
+    free: int
+    total: int
+
+    @classmethod
+    def here(cls) -> Room:
+        """That of the device on which this process would train."""
+        import psutil
+        import torch
+
+        if default_device().type == "cuda":
+            free, total = torch.cuda.mem_get_info()
+            own = torch.cuda.memory_reserved() + PROCESS["cuda"]
+            return cls("cuda", torch.cuda.get_device_name(), min(free + own, total), total)
+        memory = psutil.virtual_memory()
+        own = psutil.Process().memory_info().rss
+        limit = min(memory.total, _container_limit())
+        return cls("cpu", "machine", min(memory.available + own, limit), limit)
+
+
+def _container_limit() -> int:
+    """Bytes that this container may use (cgroup v2); without a limit, more than any machine has."""
+    try:
+        text = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        text = "max"
+    return int(text) if text.isdigit() else 1 << 60
+
+
+def plan(
+    shapes: Shapes,
+    lora: LoraConfig,
+    training: TrainingSpec,
+    base: Numerics,
+    room: Room,
+    *,
+    tokens: int,
+    labels: int,
+) -> tuple[Estimate, bool]:
+    """The estimate of a job, and whether activations are to be computed anew instead of kept.
+
+    `auto` keeps them wherever there is room.
+
+    Raises
+    ------
+    UserError: There is no room for it; says both numbers.
+    """
+    wanted = training.gradient_checkpointing
+    whole, thin = (
+        estimate(
+            shapes, lora, training, base, tokens=tokens, labels=labels, checkpointing=checkpointing
+        )
+        for checkpointing in (False, True)
+    )
+    if wanted == "off" or (wanted == "auto" and whole.total <= room.free * TIGHT):
+        check_fits(whole, room.free, room.name)
+        return whole, False
+    check_fits(thin, room.free, room.name)
+    return thin, True
+
+
+LARGE_RANK, SMALL_GPU = 32, 64 * GIB
+
+
+def advice(rank: int, room: Room) -> str:
+    """A warning where a rank is more than the device's memory suggests, as the article has it; or ""."""
+    if rank <= LARGE_RANK or room.device != "cuda" or room.total >= SMALL_GPU:
+        return ""
+    return (
+        f"rank {rank} on {room.name} with {room.total / GIB:.0f} GiB: over {LARGE_RANK}, "
+        f"{SMALL_GPU // GIB} GiB are advised"
+    )
+
+
+def check_fits(found: Estimate, free: float, device: str) -> None:
     """Refuse a job that the device has no room for.
 
     Raises
     ------
     UserError: The estimate is over what may be planned for; says both numbers.
     """
-    if found.total > room * TIGHT:
+    if found.total > free * TIGHT:
         raise UserError(
-            f"a trial would need {found}, and the {device} has {room / GIB:.1f} GiB; take a smaller "
-            "model, rank, training.tokens or cutoff, or NF4 with gradient checkpointing",
+            f"a trial would need {found}, and the {device} has {free / GIB:.1f} GiB for it; take a "
+            "smaller model, rank, training.tokens or cutoff, or NF4 with gradient checkpointing",
             field="training",
         )

@@ -11,6 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -46,6 +47,7 @@ class PackTensors:
     labels: (L,) the token ids to be predicted.
     spans: (L,) the `Span` of each label.
     declined: (L,) bool; True where the label is a token that must not come, instead of one that must.
+    segments: (start, end) of the prefix and of every row: what `mask` says in other words.
     """
 
     input_ids: torch.Tensor
@@ -55,6 +57,7 @@ class PackTensors:
     labels: torch.Tensor
     spans: torch.Tensor
     declined: torch.Tensor
+    segments: tuple[tuple[int, int], ...]
 
 
 def _row_tokens(row: RenderedExample) -> int:
@@ -139,6 +142,7 @@ def tensors(pack: Pack, device: torch.device | str = "cpu", multiple: int = 1) -
     labels: list[int] = []
     spans: list[int] = []
     declined: list[bool] = []
+    ends = [len(pack.prefix)]
     for number, row in enumerate(pack.rows, 1):
         first_source = len(ids) + len(row.prompt.body) - 1
         sources += range(first_source, first_source + len(row.answer))
@@ -154,6 +158,7 @@ def tensors(pack: Pack, device: torch.device | str = "cpu", multiple: int = 1) -
         ids += tokens
         positions += range(len(pack.prefix), len(pack.prefix) + len(tokens))
         segments += [number] * len(tokens)
+        ends.append(len(ids))
     filler = -len(ids) % multiple
     ids += [0] * filler
     positions += [0] * filler
@@ -170,6 +175,7 @@ def tensors(pack: Pack, device: torch.device | str = "cpu", multiple: int = 1) -
         labels=torch.tensor(labels, device=device),
         spans=torch.tensor(spans, device=device),
         declined=torch.tensor(declined, device=device),
+        segments=tuple(pairwise((0, *ends))),
     )
 
 

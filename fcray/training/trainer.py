@@ -6,6 +6,7 @@ and the curriculum. What becomes of a checkpoint is the caller's: see `on_checkp
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
@@ -22,10 +23,14 @@ from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer
 from fcray.spec import LoraConfig, TrainingSpec
 from fcray.tools import Example
+from fcray.training import attention, memory
 from fcray.training.curriculum import Curriculum
+from fcray.training.linear import fuse
 from fcray.training.lora import attach
 from fcray.training.loss import packed_loss
 from fcray.training.packing import MULTIPLE, Pack, plan_steps, tensors, weight_of
+
+logger = logging.getLogger(__name__)
 
 
 class DivergedError(FcrayError):
@@ -67,11 +72,15 @@ class TrainResult:
     ----------
     model: The `peft.PeftModel` with the trained adapter.
     left_out: Rows that were longer than the cutoff.
+    memory: The estimate for the largest step.
+    checkpointing: Whether activations were computed anew instead of kept.
     """
 
     model: Any
     steps: int
     left_out: int
+    memory: memory.Estimate
+    checkpointing: bool
 
 
 def render_rows(
@@ -127,11 +136,24 @@ def train(
         seed=training.seed,
     )
     curriculum = Curriculum(lora.shares, len(steps), training.stage_weights, training.blend)
+    need, checkpointing = _memory(base, lora, training, steps)
+    logger.info("a step takes about %s", need)
     model = attach(base, lora)
+    fused = fuse(model)
+    if base.device.type == "cpu":
+        attention.use(base.model)
     callback = _Watch(curriculum, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
     trainer = _PackedTrainer(
         model=model,
-        args=_arguments(folder, lora, training, len(steps), base),
+        args=_arguments(
+            folder,
+            lora,
+            training,
+            len(steps),
+            base,
+            autocast=not fused,
+            checkpointing=checkpointing,
+        ),
         train_dataset=_Steps(steps),
         data_collator=_only_item,
         callbacks=[callback],
@@ -140,7 +162,30 @@ def train(
     trainer.lora_plus = lora.lora_plus
     trainer.remove_callback(_printer())
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return TrainResult(model, len(steps), left_out)
+    return TrainResult(model, len(steps), left_out, need, checkpointing)
+
+
+def _memory(
+    base: BaseModel, lora: LoraConfig, training: TrainingSpec, steps: Sequence[tuple[Pack, ...]]
+) -> tuple[memory.Estimate, bool]:
+    """What the largest step will take, and whether activations must be computed anew."""
+    packs = [pack for step in steps for pack in step]
+    quantized = getattr(base.model.config, "quantization_config", None)
+    numerics = memory.Numerics(
+        base.device.type,
+        base.model.dtype.itemsize,
+        base.storage == "packed",
+        bool(getattr(quantized, "bnb_4bit_use_double_quant", False)),
+    )
+    return memory.plan(
+        memory.shapes_of(base.model.config),
+        lora,
+        training,
+        numerics,
+        memory.Room.here(),
+        tokens=max(len(pack) for pack in packs),
+        labels=max(sum(len(row.answer) for row in pack.rows) for pack in packs),
+    )
 
 
 class _Steps(torch.utils.data.Dataset[tuple[Pack, ...]]):
@@ -268,8 +313,22 @@ def _optimizer(training: TrainingSpec, base: BaseModel) -> str:
 
 
 def _arguments(
-    folder: Path, lora: LoraConfig, training: TrainingSpec, steps: int, base: BaseModel
+    folder: Path,
+    lora: LoraConfig,
+    training: TrainingSpec,
+    steps: int,
+    base: BaseModel,
+    *,
+    autocast: bool,
+    checkpointing: bool,
 ) -> TrainingArguments:
+    """The Trainer's settings.
+
+    Parameters
+    ----------
+    checkpointing: Activations are computed anew in the backward pass.
+    autocast: Some layer's adapter is in other floats than its base, so that torch must cast.
+    """
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -288,7 +347,9 @@ def _arguments(
         save_strategy="no",
         remove_unused_columns=False,
         use_cpu=base.device.type == "cpu",
-        bf16=base.model.dtype == torch.bfloat16,
+        gradient_checkpointing=checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        bf16=autocast and base.model.dtype == torch.bfloat16,
         dataloader_pin_memory=False,
     )
 

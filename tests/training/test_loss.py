@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer, Span
 from fcray.spec import LoraConfig
+from fcray.training import attention
 from fcray.training.curriculum import STAGE_WEIGHTS
+from fcray.training.linear import fuse
 from fcray.training.lora import attach
 from fcray.training.loss import label_losses, packed_loss
 from fcray.training.packing import pack_rows, tensors, weight_of
@@ -25,11 +27,16 @@ STAGES = [dict(zip(Span, weights, strict=True)) for weights in STAGE_WEIGHTS]
 EVERYTHING = dict.fromkeys(Span, 1.0)
 
 
-@pytest.fixture(scope="module")
-def model(load_tiny: Callable[[], BaseModel]) -> Any:
-    """The tiny base with an adapter whose every weight matters."""
+@pytest.fixture(scope="module", params=["mask", "segments"])
+def model(request: pytest.FixtureRequest, load_tiny: Callable[[], BaseModel]) -> Any:
+    """The tiny base with an adapter whose every weight matters, by PEFT's layers or by ours."""
     torch.manual_seed(3)
-    model = attach(load_tiny(), LoraConfig(rank=4))
+    base = load_tiny()
+    model = attach(base, LoraConfig(rank=4))
+    if request.param == "segments":
+        attention.use(base.model)
+        assert fuse(model)
+        assert attention.is_used(model)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data.normal_(std=0.1)

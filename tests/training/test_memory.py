@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,18 @@ from transformers import LlamaConfig
 
 from fcray.errors import UserError
 from fcray.spec import LoraConfig, ModelSpec, TrainingSpec
-from fcray.training.memory import GIB, Estimate, Shapes, check_fits, estimate, shapes_of
+from fcray.training.memory import (
+    GIB,
+    Estimate,
+    Numerics,
+    Room,
+    Shapes,
+    advice,
+    check_fits,
+    estimate,
+    plan,
+    shapes_of,
+)
 
 SMOL = {
     "hidden_size": 576,
@@ -40,13 +52,13 @@ def of(
     labels: int = 300,
     checkpointing: bool = False,
 ) -> Estimate:
+    model = model or ModelSpec()
+    packed = device == "cuda" and model.quantization == "nf4"
     return estimate(
         smol(),
-        model or ModelSpec(),
         lora or LoraConfig(),
         training or TrainingSpec(),
-        device=device,
-        float_bytes=float_bytes,
+        Numerics(device, float_bytes, packed, model.double_quantization),
         tokens=tokens,
         labels=labels,
         checkpointing=checkpointing,
@@ -103,3 +115,35 @@ def test_a_job_that_does_not_fit_is_refused_with_its_number() -> None:
     check_fits(found, 100 * GIB, "GPU")
     with pytest.raises(UserError, match=r"training: a trial would need \d+\.\d GiB .*GPU has 2\.0"):
         check_fits(found, 2 * GIB, "GPU")
+
+
+def planned(free: int, wanted: Literal["auto", "on", "off"] = "auto") -> tuple[Estimate, bool]:
+    training = TrainingSpec(gradient_checkpointing=wanted)
+    room = Room("cpu", "machine", free, free)
+    return plan(smol(), LoraConfig(), training, Numerics("cpu", 4), room, tokens=4000, labels=300)
+
+
+def test_activations_are_kept_wherever_there_is_room() -> None:
+    whole, thin = of(tokens=4000), of(tokens=4000, checkpointing=True)
+    assert planned(100 * GIB) == (whole, False)
+    between = (whole.total + thin.total) // 2
+    assert planned(between) == (thin, True)
+    assert planned(100 * GIB, "on") == (thin, True)
+    with pytest.raises(UserError, match="a trial would need"):
+        planned(thin.total // 2)
+    with pytest.raises(UserError, match="a trial would need"):
+        planned(between, "off")
+
+
+def test_a_large_rank_on_a_small_gpu_is_warned_of() -> None:
+    small = Room("cuda", "GPU", 40 * GIB, 48 * GIB)
+    assert advice(64, small) == "rank 64 on GPU with 48 GiB: over 32, 64 GiB are advised"
+    assert advice(32, small) == ""
+    assert advice(64, Room("cuda", "GPU", 70 * GIB, 80 * GIB)) == ""
+    assert advice(64, Room("cpu", "machine", GIB, GIB)) == ""
+
+
+def test_this_machine_has_room() -> None:
+    room = Room.here()
+    assert 0 < room.free <= room.total
+    assert Numerics.here(ModelSpec(precision="bf16")).float_bytes == 2

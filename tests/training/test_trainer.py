@@ -18,7 +18,7 @@ from fcray.errors import FcrayError, UserError
 from fcray.models import BaseModel
 from fcray.prompting import Renderer
 from fcray.spec import LoraConfig, ModelSpec, TrainingSpec
-from fcray.training import trainer
+from fcray.training import memory, trainer
 from fcray.training.loss import packed_loss
 from fcray.training.packing import Pack, plan_steps, tensors
 from fcray.training.trainer import (
@@ -265,8 +265,8 @@ def test_a_learning_rate_that_is_far_too_high_is_told(
 
 
 def hot(arguments: Callable[..., Any]) -> Callable[..., Any]:
-    def changed(*given: Any) -> Any:
-        made = arguments(*given)
+    def changed(*given: Any, **named: Any) -> Any:
+        made = arguments(*given, **named)
         made.learning_rate = 1e18
         return made
 
@@ -384,3 +384,26 @@ def test_lora_plus_is_faster_in_b(load_tiny: LOAD, tmp_path: Path) -> None:
 )
 def test_the_steps_that_warm_up(training: TrainingSpec, steps: int, expected: int) -> None:
     assert trainer.warmup_steps(training, steps) == expected
+
+
+def test_recomputed_activations_teach_the_same(load_tiny: LOAD, tmp_path: Path) -> None:
+    lora = LORA.model_copy(update={"dropout": 0.0})
+    results = {}
+    for wanted in ("on", "off"):
+        training = TRAINING.model_copy(update={"gradient_checkpointing": wanted, "epochs": 1.0})
+        result = run(load_tiny(), tmp_path / wanted, lora=lora, training=training)
+        assert result.checkpointing == (wanted == "on")
+        results[wanted] = weights_of(result)
+    for name, weight in results["off"].items():
+        torch.testing.assert_close(results["on"][name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_a_job_without_room_is_refused_before_it_starts(
+    load_tiny: LOAD, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = memory.Room("cpu", "machine", 1 << 20, 1 << 20)
+    monkeypatch.setattr(memory.Room, "here", lambda: small)
+    told = Told(tmp_path / "kept")
+    with pytest.raises(UserError, match=r"training: a trial would need 0\.\d GiB .* has 0\.0 GiB"):
+        run(load_tiny(), tmp_path, told)
+    assert not told.steps

@@ -1,0 +1,204 @@
+"""Attention over a pack, block by block: most of what a mask hides is not computed at all.
+
+A row's tokens see the prefix and their own row, so that of the T x T scores of a masked attention only a
+part is made; the backward pass makes them once more instead of keeping them. For CPUs, where the masked
+attention's backward pass is slow besides; a GPU has its own kernels. Gives way to SDPA with the pack's mask
+wherever a model asks for something else. Knows nothing of models or losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+NAME = "fcray_blocks"
+"""Under which transformers knows it."""
+
+BLOCKS = "pack_blocks"
+"""The model's argument that carries a pack's `Blocks` to every layer."""
+
+QUERIES = 256
+"""About how many queries are asked at a time: few large products are faster than many small ones."""
+
+Segments = Sequence[tuple[int, int]]
+"""(start, end) of the prefix and of every row; what lies outside them is neither read nor written."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Queries that are asked at a time: a part of the prefix, or some whole rows.
+
+    Attributes
+    ----------
+    first, end: The queries' tokens.
+    own: The first of the keys that go up to `end`.
+    seen: Tokens of the prefix that all of them see besides.
+    hidden: (queries, seen + end - own) bool; True where a query does not see a key.
+    """
+
+    first: int
+    end: int
+    own: int
+    seen: int
+    hidden: torch.Tensor
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The keys or values that are seen: (groups, seen + end - own, width)."""
+        if not self.seen:
+            return tensor[:, self.own : self.end]
+        return torch.cat((tensor[:, : self.seen], tensor[:, self.own : self.end]), dim=1)
+
+
+class Blocks:
+    """How a pack is attended to, worked out once for all layers.
+
+    Parameters
+    ----------
+    segments: The pack's.
+    """
+
+    def __init__(self, segments: Segments) -> None:
+        self._blocks = tuple(_blocks(segments))
+        self._biases: dict[tuple[int, torch.dtype], tuple[torch.Tensor, ...]] = {}
+
+    def with_bias(self, shared: int, dtype: torch.dtype) -> Iterator[tuple[_Block, torch.Tensor]]:
+        """Every block, and what is added to its scores where `shared` heads share their keys."""
+        key = (shared, dtype)
+        if key not in self._biases:
+            self._biases[key] = tuple(
+                torch.zeros(block.hidden.shape, dtype=dtype)
+                .masked_fill_(block.hidden, -torch.inf)
+                .repeat(shared, 1)
+                for block in self._blocks
+            )
+        return zip(self._blocks, self._biases[key], strict=True)
+
+
+def _blocks(segments: Segments) -> Iterator[_Block]:
+    (start, seen), *rows = segments
+    for first in range(start, seen, QUERIES):
+        end = min(first + QUERIES, seen)
+        yield _Block(first, end, 0, 0, _hidden([(start, end)])[first:])
+    group: list[tuple[int, int]] = []
+    for number, row in enumerate(rows):
+        group.append(row)
+        following = rows[number + 1][1] if number + 1 < len(rows) else None
+        if following is None or following - group[0][0] > QUERIES:
+            first, end = group[0][0], row[1]
+            own = _hidden(group)
+            shared = torch.zeros(len(own), seen, dtype=torch.bool)
+            yield _Block(first, end, first, seen, torch.cat((shared, own), dim=1))
+            group = []
+
+
+def _hidden(segments: Segments) -> torch.Tensor:
+    """(tokens, tokens) bool of adjoining segments, none of which sees another or what comes later."""
+    lengths = torch.tensor([end - start for start, end in segments])
+    of = torch.repeat_interleave(torch.arange(len(segments)), lengths)
+    return ~((of[None] == of[:, None]).tril_())
+
+
+def use(model: Any) -> None:
+    """Let `model` attend by blocks wherever it is given them."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(NAME, _attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    model.set_attn_implementation(NAME)
+
+
+def is_used(model: Any) -> bool:
+    """Whether `use` was called and `model` could follow."""
+    return bool(model.config._attn_implementation == NAME)
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    blocks: Blocks | None = options.pop(BLOCKS, None)
+    if blocks is None or dropout or query.shape[0] != 1:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        result: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
+        return result
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    found: torch.Tensor = _Attention.apply(query[0], key[0], value[0], blocks, scale)
+    return found.transpose(0, 1)[None], None
+
+
+class _Attention(torch.autograd.Function):
+    """query: (heads, T, width); key, value: (groups, T, width), heads a multiple of groups."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        blocks: Blocks,
+        scale: float,
+    ) -> torch.Tensor:
+        context.save_for_backward(query, key, value)
+        context.blocks, context.scale = blocks, scale
+        heads, groups = len(query), len(key)
+        out = torch.zeros(*query.shape[:2], value.shape[-1], dtype=query.dtype)
+        for block, bias in blocks.with_bias(heads // groups, query.dtype):
+            asked = _grouped(query, block, groups)
+            chances = _chances(asked, block.of(key), bias, scale)
+            found = torch.bmm(chances, block.of(value))
+            out[:, block.first : block.end] = found.view(heads, block.end - block.first, -1)
+        return out
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(
+        context: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None, None]:
+        query, key, value = context.saved_tensors
+        heads, groups, scale = len(query), len(key), context.scale
+        of_query = torch.zeros_like(query)
+        # The prefix's keys gather from every row: in float32, or small rows would be rounded away.
+        exact = torch.promote_types(key.dtype, torch.float32)
+        of_key = torch.zeros(key.shape, dtype=exact)
+        of_value = torch.zeros(value.shape, dtype=exact)
+        for block, bias in context.blocks.with_bias(heads // groups, query.dtype):
+            asked, given = (_grouped(tensor, block, groups) for tensor in (query, gradient))
+            keys = block.of(key)
+            chances = _chances(asked, keys, bias, scale)
+            of_chances = torch.bmm(given, block.of(value).transpose(1, 2))
+            scores = torch._softmax_backward_data(of_chances, chances, -1, chances.dtype)
+            found = torch.bmm(scores, keys).mul_(scale)
+            of_query[:, block.first : block.end] = found.view(heads, block.end - block.first, -1)
+            of_keys = torch.bmm(scores.transpose(1, 2), asked)
+            of_values = torch.bmm(chances.transpose(1, 2), given)
+            for whole, part in ((of_key, of_keys), (of_value, of_values)):
+                whole[:, : block.seen] += part[:, : block.seen]
+                whole[:, block.own : block.end] += part[:, block.seen :]
+        return of_query, of_key.mul_(scale).to(key.dtype), of_value.to(value.dtype), None, None
+
+
+def _grouped(tensor: torch.Tensor, block: _Block, groups: int) -> torch.Tensor:
+    """The heads that share keys as more queries of them: (groups, heads / groups * queries, width)."""
+    return tensor[:, block.first : block.end].reshape(groups, -1, tensor.shape[-1])
+
+
+def _chances(
+    query: torch.Tensor, keys: torch.Tensor, bias: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """The softmax of a block's scores."""
+    scores = torch.baddbmm(bias, query, keys.transpose(1, 2), alpha=scale)
+    return torch.softmax(scores, dim=-1)

@@ -1,0 +1,92 @@
+"""LoRA's linear layer as one operation: fewer passes over the activations, in the base's own floats.
+
+PEFT's layer casts its input to the adapter's float32 and adds two branches; here the small products are in
+the floats of the base (bfloat16 has hardware for them), the branch is added in place, and the backward pass
+is written out. The adapter itself, its gradients and its optimizer stay in float32. The numbers are those of
+PEFT's layer, to rounding. Layers with dropout, a bias, 4-bit weights or another variant stay PEFT's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from peft.tuners.lora.layer import Linear
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+
+def fuse(model: Any) -> bool:
+    """Make every LoRA layer of `model` one operation; whether all of them could be."""
+    layers = [module for module in model.modules() if isinstance(module, Linear)]
+    others = [m for m in model.modules() if hasattr(m, "lora_A") and not isinstance(m, Linear)]
+    plain = [layer for layer in layers if _is_plain(layer)]
+    for layer in plain:
+        layer.__class__ = FusedLinear
+    return len(plain) == len(layers) and not others
+
+
+def _is_plain(layer: Linear) -> bool:
+    """Whether `layer` has one adapter without anything special, on a linear layer without a bias."""
+    if type(layer) not in (Linear, FusedLinear) or len(layer.active_adapters) != 1:
+        return False
+    name = layer.active_adapters[0]
+    return (
+        type(layer.base_layer) is nn.Linear
+        and layer.base_layer.bias is None
+        and isinstance(layer.lora_dropout[name], nn.Identity)
+        and layer.lora_A[name].bias is None
+        and layer.lora_B[name].bias is None
+        and name not in layer.lora_variant
+    )
+
+
+class FusedLinear(Linear):  # type: ignore[misc]
+    """PEFT's layer with another way to compute the same; saved and loaded as PEFT's."""
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if args or kwargs or self.disable_adapters or self.merged or not _is_plain(self):
+            found: torch.Tensor = super().forward(x, *args, **kwargs)
+            return found
+        name = self.active_adapters[0]
+        down, up = self.lora_A[name].weight, self.lora_B[name].weight
+        result: torch.Tensor = _LoraProduct.apply(
+            x, self.base_layer.weight, down, up, self.scaling[name]
+        )
+        return result
+
+
+class _LoraProduct(torch.autograd.Function):
+    """x W' + scale (x A') B'. x: (…, in); weight: (out, in); down A: (rank, in); up B: (out, rank)."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        down: torch.Tensor,
+        up: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
+        low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
+        low = flat @ low_down.T
+        out = flat @ weight.T
+        out.addmm_(low, low_up.T)
+        context.save_for_backward(flat, weight, low_down, low_up, low)
+        context.scale, context.shape, context.dtype = scale, x.shape, x.dtype
+        return out.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
+        flat, weight, low_down, low_up, low = context.saved_tensors
+        given = gradient.reshape(-1, gradient.shape[-1])
+        of_low = given @ low_up
+        of_x = None
+        if context.needs_input_grad[0]:
+            of_x = (given @ weight).addmm_(of_low, low_down)
+            of_x = of_x.view(context.shape).to(context.dtype)
+        of_down = (of_low.T @ flat).float()
+        of_up = (given.T @ low).float() * context.scale
+        return of_x, None, of_down, of_up, None
