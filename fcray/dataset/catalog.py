@@ -22,6 +22,7 @@ from fcray.dataset.pools import LANGUAGES, Form, Pool, parse_pools, slots
 from fcray.dataset.speech import When, is_chinese, resolved
 from fcray.dataset.split import normalise
 from fcray.dataset.templates import Template
+from fcray.domains import REFERENCES
 from fcray.errors import UserError, first_problem
 from fcray.tools import Language, Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
@@ -45,7 +46,8 @@ class _Spoken(_Entry):
 
 
 class _Result(_Entry):
-    value: Any
+    value: Any = None
+    words: dict[str, dict[Language, str]] = {}
     zh: str
     en: str
 
@@ -82,10 +84,19 @@ class _ChatFile(_Entry):
 
 @dataclass(frozen=True)
 class Result:
-    """What a tool may give back, and what is then said in each language."""
+    """What a tool may give back, and what is then said in each language.
+
+    Attributes
+    ----------
+    computed: The value is what the reference tool makes of the call's arguments, and `said` has gaps
+        for its fields.
+    words: How a computed field's string is said.
+    """
 
     value: Any
     said: Mapping[Language, str]
+    computed: bool = False
+    words: Mapping[str, Mapping[Language, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -279,8 +290,20 @@ def _about(
         tuple(incomplete),
         tuple(_answered(document, parsed, index, "invalid", tool, pools)),
         tuple(_answered(document, parsed, index, "contrast", tool, pools)),
-        tuple(Result(one.value, {"zh": one.zh, "en": one.en}) for one in entry.results),
+        tuple(
+            _result(document, entry, one, (*at, "results", n))
+            for n, one in enumerate(entry.results)
+        ),
     )
+
+
+def _result(document: YamlFile, entry: _ToolEntry, one: _Result, at: Location) -> Result:
+    computed = "value" not in one.model_fields_set
+    if computed and entry.name not in REFERENCES:
+        raise document.error(
+            f"no value, and {entry.name} has no reference tool that could compute it", at
+        )
+    return Result(one.value, {"zh": one.zh, "en": one.en}, computed, one.words)
 
 
 def _answered(
@@ -363,7 +386,12 @@ def _check_values(
         schema = jsonschema.Draft202012Validator(tool.parameters)
         for form in (form for forms in pools[name].forms.values() for form in forms):
             value = resolved(form.value, _SOME_DAY)
-            problem = next(schema.descend(value, tool.properties[argument]), None)
+            try:
+                problem = next(schema.descend(value, tool.properties[argument]), None)
+            except RecursionError:
+                raise document.error(
+                    f"the schema of {tool.name}.{argument} refers to itself without end", place
+                ) from None
             if problem is not None:
                 owner = f"{tool.name}.{argument}"
                 raise document.error(f"does not fit {owner}: {problem.message}", form.at)

@@ -131,6 +131,8 @@ class _Drawing:
         for cell, templates in self._trained.items():
             self._all_trained[cell.language] += templates
         self._used: dict[Cell, list[Template]] = {}
+        self._kinds: dict[tuple[Cell, str], dict[str, int]] = {}
+        self._seconds: dict[tuple[Cell, str, str], list[Pick]] = {}
         self._few: Counter[str] = Counter()
         self._lacking: dict[tuple[str, Language, bool], int] = defaultdict(int)
 
@@ -139,6 +141,12 @@ class _Drawing:
         calls = sorted((cell for cell in counts if cell.tool), key=lambda cell: -counts[cell])
         test_calls = sum(counts[cell] for cell in calls)
         unseen = spread(calls, round(test_calls * UNSEEN_TEMPLATE_ROWS))
+        self._kinds = {
+            (cell, split): self._shares.of(split, cell, self._counts[split][cell])
+            for cell in counts
+            for split in LEARNED
+        }
+        self._draw_seconds()
         for cell in counts:
             self._source.turn_to_another_tool()
             self._draw_cell(cell, unseen.get(cell, 0))
@@ -153,10 +161,28 @@ class _Drawing:
         if self._spec.held_out_tools:
             self._draw_held_out_tools()
 
+    def _draw_seconds(self) -> None:
+        """The other half of every pair that is tested on, before training has any sentence.
+
+        It is another tool's, whose training sentences are forgotten when its turn is over.
+        """
+        for (cell, split), kinds in self._kinds.items():
+            for kind in TWO if split != "train" else ():
+                if count := kinds.get(kind, 0):
+                    self._seconds[cell, split, kind] = self._draw_second(cell, split, kind, count)
+
+    def _draw_second(self, cell: Cell, split: str, kind: str, count: int) -> list[Pick]:
+        key = f"{kind}/{split}/{cell.tool}/{cell.language}"
+        rng = random.Random(f"{self._spec.seed}/{key}/others")
+        spoken = self._all_trained[cell.language]
+        some = rng.sample(spoken, min(len(spoken), SECONDS + count))
+        others = [template for template in some if template.tool != cell.tool]
+        return self._draw(others, count, split, f"{key}/second")
+
     def _draw_cell(self, cell: Cell, unseen: int) -> None:
         asked = {split: self._counts[split][cell] for split in LEARNED}
         for split in LEARNED:
-            for kind, count in self._shares.of(split, cell, asked[split]).items():
+            for kind, count in self._kinds[cell, split].items():
                 found = self._draw_kind(cell, kind, split, count)
                 asked[split] -= len(found)
                 self._keep(split, cell, kind, found)
@@ -182,11 +208,9 @@ class _Drawing:
         self._few[kind] += count - len(firsts)
         if kind not in TWO:
             return [(first,) for first in firsts]
-        rng = random.Random(f"{self._spec.seed}/{key}/others")
-        spoken = self._all_trained[cell.language]
-        some = rng.sample(spoken, min(len(spoken), SECONDS + len(firsts)))
-        others = [template for template in some if template.tool != cell.tool]
-        seconds = self._draw(others, len(firsts), split, f"{key}/second")
+        seconds = self._seconds.get((cell, split, kind))
+        if seconds is None:
+            seconds = self._draw_second(cell, split, kind, len(firsts))
         return list(zip(firsts, seconds, strict=False))
 
     def _draw(

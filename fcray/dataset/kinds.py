@@ -7,18 +7,19 @@ random numbers decides everything. Knows nothing of splits or files.
 
 from __future__ import annotations
 
-import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from fcray.dataset import limits
-from fcray.dataset.catalog import About, Catalog, Result
+from fcray.dataset.catalog import About, Catalog
 from fcray.dataset.derive import spoken_argument
 from fcray.dataset.offers import Offers
 from fcray.dataset.pools import Form
+from fcray.dataset.results import dumps, given_back, is_failure
 from fcray.dataset.speech import When, context, resolved
 from fcray.dataset.templates import Filled, Template, same
 from fcray.tools import Language, Message, Tool, ToolCall
@@ -54,6 +55,7 @@ class Row:
         self._offers = offers
         self._identity = identity
         self.today = FIRST_DAY + timedelta(days=self.rng.randrange(DAYS))
+        self._told_day = self.today if catalog.has_relative_dates else None
 
     def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolCall:
         """A call with its relative dates resolved, its arguments in the schema's order."""
@@ -95,10 +97,24 @@ class Row:
                 return form
         return None
 
-    def result(self, tool: str, language: Language) -> tuple[str, str]:
-        """What the tool gives back, as JSON, and what is then said."""
-        chosen = self.rng.choice(self.about(tool).results or DONE)
-        return dumps(chosen.value), chosen.said[language]
+    def result(
+        self, call: ToolCall, language: Language, *, done: bool = False
+    ) -> tuple[str, str] | None:
+        """What the tool gives back, as JSON, and what is then said.
+
+        Parameters
+        ----------
+        done: Nothing but a result that says so will do.
+        """
+        found = [
+            (value, said)
+            for value, said in given_back(self.about(call.name), call, self._told_day, language)
+            if not (done and is_failure(value))
+        ]
+        if not found:
+            return None
+        value, said = self.rng.choice(found)
+        return dumps(value), said
 
     def told(self, language: Language, *messages: Message) -> tuple[Message, ...]:
         """The conversation, with the day told first where the catalog's tools depend on it.
@@ -108,14 +124,6 @@ class Row:
         if not self.catalog.has_relative_dates:
             return messages
         return (Message(role="system", content=context(self.today, language)), *messages)
-
-
-DONE = (Result({"ok": True}, {"zh": "好了。", "en": "Done."}),)
-"""What a tool gives back of which the catalog does not say."""
-
-
-def dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _user(text: str) -> Message:
@@ -245,18 +253,6 @@ _PREPOSITIONS = (
 )
 
 
-def _changed(row: Row, filled: Filled) -> tuple[str, Form] | None:
-    """One of the arguments with another value."""
-    names = list(filled.arguments)
-    row.rng.shuffle(names)
-    for name in names:
-        tool, language = filled.template.tool, filled.template.language
-        form = row.other(tool, name, language, filled.arguments[name])
-        if form is not None:
-            return name, form
-    return None
-
-
 _CORRECTIONS: Mapping[Language, tuple[str, ...]] = {
     "zh": (
         "不对，{label}应该是{value}",
@@ -294,25 +290,42 @@ def _second_turn(
     row: Row, filled: Filled, frames: Mapping[Language, tuple[str, ...]]
 ) -> Made | None:
     """A whole round, then another request that changes one argument."""
-    changed = _changed(row, filled)
-    if changed is None:
-        return None
-    name, form = changed
     language, tool = filled.template.language, filled.template.tool
-    usable = _usable(frames, form, language, alone=_is_alone(row, tool, form, language))
-    if not usable:
+    changed = _changed(row, filled, frames)
+    first = row.gold(filled)
+    given = row.result(first, language)
+    if changed is None or given is None:
         return None
-    value, said = row.result(tool, language)
+    name, form, usable = changed
+    value, said = given
     label = row.label(tool, name, language)
     turns = [
         _user(filled.request),
-        _calls(row.gold(filled)),
+        _calls(first),
         Message(role="tool", content=value),
         _says(said),
         _user(row.rng.choice(usable).format(label=label, value=form.spoken)),
     ]
     arguments = {**filled.arguments, name: form.value}
     return Made(row.told(language, *turns), (row.call(tool, arguments),))
+
+
+def _changed(
+    row: Row, filled: Filled, frames: Mapping[Language, tuple[str, ...]]
+) -> tuple[str, Form, list[str]] | None:
+    """One of the arguments, another value of it, and the frames in which it can be said."""
+    tool, language = filled.template.tool, filled.template.language
+    names = list(filled.arguments)
+    row.rng.shuffle(names)
+    for name in names:
+        form = row.other(tool, name, language, filled.arguments[name])
+        if form is None:
+            continue
+        alone = _is_alone(row, tool, name, form, language)
+        usable = _usable(frames, form, language, alone=alone)
+        if usable:
+            return name, form, usable
+    return None
 
 
 def _usable(
@@ -328,12 +341,35 @@ def _usable(
     return [frame for frame in frames[language] if (named if "{label}" in frame else alone)]
 
 
-def _is_alone(row: Row, tool: str, form: Form, language: Language) -> bool:
-    """Whether no two arguments of the tool could be meant by these words; yes and no mean anything."""
-    if isinstance(form.value, bool):
+def _is_alone(row: Row, tool: str, argument: str, form: Form, language: Language) -> bool:
+    """Whether no other argument of the tool could be meant by these words; yes and no mean anything."""
+    sort = _sort(form.value)
+    if sort == "bool":
         return False
-    forms = row.about(tool).forms.values()
-    return sum(any(f.spoken == form.spoken for f in of.get(language, ())) for of in forms) == 1
+    for name, of in row.about(tool).forms.items():
+        forms = of.get(language, ()) if name != argument else ()
+        if any(f.spoken == form.spoken for f in forms):
+            return False
+        if sort != "str" and any(_sort(f.value) == sort for f in forms):
+            return False
+    return True
+
+
+def _sort(value: Any) -> str:
+    """What else could be meant in a value's place: another number, another date, another time."""
+    meant = resolved(value, FIRST_DAY)
+    if isinstance(meant, float | int) and not isinstance(meant, bool):
+        return "number"
+    if isinstance(meant, str):
+        return next((sort for sort, shape in _SHAPES.items() if shape.fullmatch(meant)), "str")
+    return type(meant).__name__
+
+
+_SHAPES = {
+    "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
+    "time": re.compile(r"\d{2}:\d{2}"),
+    "moment": re.compile(r"\d{4}-\d{2}-\d{2}T.*"),
+}
 
 
 def correction(row: Row, filled: Filled) -> Made | None:
@@ -348,9 +384,12 @@ def follow_up(row: Row, filled: Filled) -> Made | None:
 
 def after_result(row: Row, filled: Filled) -> Made | None:
     """The tool has answered: say so in words."""
-    language = filled.template.language
-    value, said = row.result(filled.template.tool, language)
-    turns = [_user(filled.request), _calls(row.gold(filled)), Message(role="tool", content=value)]
+    language, done = filled.template.language, row.gold(filled)
+    given = row.result(done, language)
+    if given is None:
+        return None
+    value, said = given
+    turns = [_user(filled.request), _calls(done), Message(role="tool", content=value)]
     return Made(row.told(language, *turns), response=said)
 
 
@@ -383,12 +422,13 @@ def parallel(row: Row, first: Filled, second: Filled) -> Made | None:
 
 def sequence(row: Row, first: Filled, second: Filled) -> Made | None:
     """Two requests in turn: the first call, or, with its result there, the second."""
-    language = first.template.language
+    language, step = first.template.language, row.gold(first)
     asked = _joined(row, first, second, _IN_TURN)
-    if row.rng.random() < FIRST_STEPS:
-        return Made(row.told(language, asked), (row.gold(first),))
-    value, _ = row.result(first.template.tool, language)
-    done = (_calls(row.gold(first)), Message(role="tool", content=value))
+    # After a step that failed, going on would be a guess.
+    given = row.result(step, language, done=True)
+    if given is None or row.rng.random() < FIRST_STEPS:
+        return Made(row.told(language, asked), (step,))
+    done = (_calls(step), Message(role="tool", content=given[0]))
     return Made(row.told(language, asked, *done), (row.gold(second),))
 
 

@@ -104,6 +104,16 @@ def date_in(text: str) -> date | None:
         return None
 
 
+def spoken_date(text: str, language: Language) -> str:
+    """`YYYY-MM-DD` as it is said; any other text as it is."""
+    if not _ISO.fullmatch(text):
+        return text
+    day = date.fromisoformat(text)
+    if language == "zh":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}"
+
+
 def chinese(number: int) -> str:
     """0 … 9999 in Chinese numerals, as they are counted."""
     if number < 10:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -12,11 +15,13 @@ import pytest
 from fcray.dataset.build import Dataset, build_from
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.draw import SPLITS
+from fcray.dataset.results import is_failure
 from fcray.dataset.split import normalise
-from fcray.dataset.verify import Verifier
+from fcray.dataset.verify import Verifier, today_of
+from fcray.domains import execute
 from fcray.errors import UserError
 from fcray.spec import DataSpec, Kind
-from fcray.tools import Example
+from fcray.tools import Example, ToolCall
 from tests.dataset.catalogs import DATA, plain
 
 CATALOG = """
@@ -216,3 +221,71 @@ def test_a_catalog_that_is_wrong_names_file_and_line(case: str, tmp_path: Path) 
     (tmp_path / "tools.yaml").write_text(CATALOG.replace(before, after), encoding="utf-8")
     with pytest.raises(UserError, match=message):
         load_catalogs([tmp_path])
+
+
+@cache
+def paired() -> Dataset:
+    """Rows of several turns and of two requests, of a few shipped tools."""
+    tools = ("calculate_bmi", "estimate_due_date", "assess_risk_preference", "create_note")
+    kinds = {"after_result": 0.2, "sequence": 0.2, "parallel": 0.1, "unknown_tool": 0.2}
+    kinds |= {"correction": 0.1, "follow_up": 0.1}
+    spec = plain(tools=tools, train=1200, validation=120, test=120, irrelevant=0.1, kinds=kinds)
+    return build_from(spec, load_catalogs([DATA], tools))
+
+
+def steps(row: Example) -> list[tuple[ToolCall, object]]:
+    """The calls of a row that were made, each with what came back."""
+    return [
+        (before.tool_calls[0], json.loads(after.content or ""))
+        for before, after in pairwise(row.messages)
+        if after.role == "tool"
+    ]
+
+
+def test_what_is_computed_follows_from_the_arguments() -> None:
+    seen = Counter[tuple[str, bool]]()
+    for row in paired().train:
+        for call, value in steps(row):
+            if call.name == "create_note":
+                continue
+            if not is_failure(value):
+                assert value == execute(call.name, call.arguments, today_of(row)), row.id
+            seen[call.name, is_failure(value)] += 1
+    assert {name for name, failed in seen if not failed} == {
+        *("calculate_bmi", "estimate_due_date", "assess_risk_preference")
+    }
+
+
+def test_nothing_follows_a_step_that_failed() -> None:
+    second = [row for row in paired().train if row.origin.kind == "sequence" and steps(row)]
+    assert second
+    for row in second:
+        assert not any(is_failure(value) for _, value in steps(row))
+
+
+def test_a_number_that_may_mean_several_arguments_is_named() -> None:
+    """No, 45: that could be the height, the weight or the age."""
+    about = load_catalogs([DATA], ["calculate_bmi"]).about["calculate_bmi"]
+    seen = 0
+    for row in paired().train:
+        kind, calls = row.origin.kind, row.calls
+        if kind not in ("correction", "follow_up") or calls[0].name != "calculate_bmi":
+            continue
+        before = next(call for message in row.messages for call in message.tool_calls)
+        for name, value in calls[0].arguments.items():
+            if before.arguments[name] != value and isinstance(value, int | float):
+                assert about.labels[name][row.origin.language] in row.request, row.request
+                seen += 1
+    assert seen > 10
+
+
+def test_no_sentence_of_training_is_half_of_a_tested_pair() -> None:
+    trained = {normalise(row.request) for row in paired().train if len(row.messages) <= 2}
+    for row in (*paired().validation, *paired().test):
+        if row.origin.kind in ("parallel", "sequence"):
+            halves = re.split(
+                r"另外，|还有，|然后，|做完以后，|先做这个：|再做这个：|两件事：|Also: |Two things\. |And: "
+                r"|And one more thing: |After that: |When that is done: |First: |Then: ",
+                row.request,
+            )
+            assert not {normalise(half) for half in halves if half.strip()} & trained, row.id
