@@ -1,11 +1,17 @@
-"""YAML read with line numbers, and checked against a pydantic model with errors that point at the line.
+"""YAML and JSON with line numbers, checked against a pydantic model with errors that point at the line.
 
-Knows nothing of what the files mean. Line numbers come from PyYAML's node graph (`yaml.compose`).
+Knows nothing of what the files mean. YAML's line numbers come from PyYAML's node graph (`yaml.compose`),
+those of JSON from its tokens: YAML does not know all of JSON (surrogate pairs, 1e5).
 """
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import json
+import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -26,9 +32,13 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_NESTED = 100
 """Levels of a document; libyaml's own composer would end the process at a few thousand."""
 
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}:,]|[^][{}:,"\s]+')
+_READ_AS_TEXT = {f"tag:yaml.org,2002:{of}" for of in ("bool", "int", "float", "null", "timestamp")}
+"""What YAML takes keys such as `on`, `no` and `200` for; they are names, as they are in JSON."""
+
 
 class YamlFile:
-    """A parsed YAML document that remembers the line of every key.
+    """A parsed YAML or JSON document that remembers the line of every key.
 
     Attributes
     ----------
@@ -43,45 +53,35 @@ class YamlFile:
 
     @classmethod
     def read(cls, path: str | Path) -> YamlFile:
-        """Read and parse `path`.
+        """Read and parse `path`: as JSON where it is named so, or is JSON; else as YAML.
 
         Raises
         ------
-        UserError: The file is missing, is not UTF-8, is not YAML, or repeats a key.
+        UserError: The file is missing, is not UTF-8, is neither YAML nor JSON, or repeats a key.
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
         except FileNotFoundError:
             raise UserError("there is no such file", file=path) from None
         except IsADirectoryError:
-            raise UserError("this is a folder, not a YAML file", file=path) from None
-        except UnicodeDecodeError as error:
-            raise UserError(f"not UTF-8 text (byte {error.start})", file=path) from None
+            raise UserError("this is a folder, not a file", file=path) from None
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", file=path) from None
         try:
-            _check_depth(text)
-            node = yaml.compose(text, Loader=LOADER)
-        except yaml.MarkedYAMLError as error:
-            raise _invalid(error, path) from None
-        except (yaml.YAMLError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"not valid YAML: {reason}", file=path) from None
-        except RecursionError:
-            raise UserError("not valid YAML: nested too deeply", file=path) from None
-        lines: dict[Location, int] = {}
-        try:
-            if node is not None:
-                _collect_lines(node, (), node.start_mark.line + 1, lines, path)
-            data = None if node is None else SafeConstructor().construct_document(node)
-        except RecursionError:
-            raise UserError("not valid YAML: an anchor holds itself", file=path) from None
-        except yaml.MarkedYAMLError as error:
-            raise _invalid(error, path) from None
-        except ValueError as error:
-            raise UserError(f"not valid YAML: {error}", file=path) from None
-        return cls(path, data, lines)
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            message = f"not UTF-8 text (byte {error.start})"
+            raise UserError(message, file=path, line=line) from None
+        if path.suffix == ".json":
+            return cls(path, *_read_json(text, path))
+        if text.lstrip()[:1] in ("{", "["):
+            try:
+                return cls(path, *_read_json(text, path))
+            except _NotJSON:
+                pass  # YAML in flow style begins like it
+        return cls(path, *_read_yaml(text, path))
 
     def line(self, location: Location) -> int | None:
         """The line (from 1) of `location`, or of its nearest known parent."""
@@ -157,7 +157,112 @@ def dotted(location: Location) -> str:
     return out
 
 
-def _check_depth(text: str) -> None:
+class _NotJSON(UserError):
+    """A text that is no JSON; it may still be YAML."""
+
+
+def _read_json(text: str, path: Path) -> tuple[Any, dict[Location, int]]:
+    """The values of a JSON text, and the line of each."""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg[0].lower()}{error.msg[1:]} (column {error.colno})"
+        raise _NotJSON(f"not valid JSON: {reason}", file=path, line=error.lineno) from None
+    except RecursionError:
+        raise UserError("not valid JSON: nested too deeply", file=path, line=1) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise UserError(f"not valid JSON: {error}", file=path) from None
+    return data, _json_lines(text, path)
+
+
+def _json_lines(text: str, path: Path) -> dict[Location, int]:
+    """The line of every place in a text that Python takes for JSON; what only Python takes is an error."""
+    lines: dict[Location, int] = {}
+    tokens = _json_tokens(text)
+
+    def fault(message: str, line: int, at: Location) -> UserError:
+        return UserError(message, file=path, line=line, field=dotted(at) or None)
+
+    def text_of(token: str, line: int, at: Location) -> str:
+        text: str = json.loads(token)
+        if "\\u" in token and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise fault("not valid JSON: half of a surrogate pair stands alone", line, at)
+        return text
+
+    def value(at: Location, token: str, line: int, named_at: int) -> None:
+        lines[at] = named_at
+        if len(at) > MOST_NESTED:
+            raise fault("not valid JSON: nested too deeply", line, ())
+        if token == "{":
+            for key, key_line in tokens:
+                if key == "}":
+                    return
+                if key == ",":
+                    continue
+                place = (*at, text_of(key, key_line, at))
+                if place in lines:
+                    raise fault("this key stands twice", key_line, place)
+                next(tokens)  # the colon
+                value(place, *next(tokens), key_line)
+        elif token == "[":
+            index = 0
+            for item, item_line in tokens:
+                if item == "]":
+                    return
+                if item != ",":
+                    value((*at, index), item, item_line, item_line)
+                    index += 1
+        elif token[0] == '"':
+            text_of(token, line, at)
+        elif token not in ("true", "false", "null") and not math.isfinite(float(token)):
+            message = f"not valid JSON: {token} is no number, or too large"
+            raise _NotJSON(message, file=path, line=line, field=dotted(at) or None)
+
+    token, line = next(tokens)
+    value((), token, line, line)
+    return lines
+
+
+def _json_tokens(text: str) -> Iterator[tuple[str, int]]:
+    line, counted = 1, 0
+    for match in _JSON_TOKEN.finditer(text):
+        line += text.count("\n", counted, match.start())
+        counted = match.start()
+        yield match[0], line
+
+
+def _read_yaml(text: str, path: Path) -> tuple[Any, dict[Location, int]]:
+    """The values of a YAML text, and the line of each."""
+    lines: dict[Location, int] = {(): 1}
+    try:
+        _check_depth(text, path)
+        node = yaml.compose(text, Loader=LOADER)
+        if node is None:
+            return None, lines
+        _collect_lines(node, (), node.start_mark.line + 1, lines, path)
+        return _Constructor().construct_document(node), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else None
+        raise UserError(f"not valid YAML: {error.problem}", file=path, line=line) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"not valid YAML: the character {error.character:#06x} may not stand in it"
+        raise UserError(message, file=path, line=line) from None
+
+
+class _Constructor(SafeConstructor):
+    """Says where a value is that cannot be, such as the 30th of February."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # the latter two: !!bool maybe
+            reason = str(error) if isinstance(error, ValueError) else f"this is no {node.tag}"
+            raise yaml.MarkedYAMLError(None, None, reason, node.start_mark) from None
+
+
+def _check_depth(text: str, path: Path) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -165,21 +270,19 @@ def _check_depth(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MOST_NESTED:
-            raise RecursionError
-
-
-def _invalid(error: yaml.MarkedYAMLError, path: Path) -> UserError:
-    mark = error.problem_mark
-    return UserError(
-        f"not valid YAML: {error.problem}", file=path, line=mark.line + 1 if mark else None
-    )
+            mark = event.start_mark
+            line = mark.line + 1 if mark else None
+            raise UserError("not valid YAML: nested too deeply", file=path, line=line)
 
 
 def _collect_lines(
     node: yaml.Node, at: Location, line: int, lines: dict[Location, int], path: Path
 ) -> None:
     lines[at] = line
+    if len(at) > MOST_NESTED:  # the text itself is not that deep
+        raise yaml.MarkedYAMLError(None, None, "an anchor holds itself", node.start_mark)
     if isinstance(node, yaml.MappingNode):
+        node.value = [(_as_name(key), value) for key, value in node.value]
         for key, value in node.value:
             name = str(key.value)
             if (*at, name) in lines:
@@ -193,6 +296,13 @@ def _collect_lines(
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _collect_lines(value, (*at, index), value.start_mark.line + 1, lines, path)
+
+
+def _as_name(key: yaml.Node) -> yaml.Node:
+    """A key that YAML reads as a number, a truth value or a day, as the text that it is."""
+    if key.tag not in _READ_AS_TEXT:
+        return key
+    return yaml.ScalarNode("tag:yaml.org,2002:str", key.value, key.start_mark, key.end_mark)
 
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ BAD = {
     ),
     "scalar for a mapping": ("title: a\ninner: 3\n", 2, "inner", "valid dictionary"),
     "missing": ("inner:\n  size: 3\n", 1, "title", "this field is required"),
-    "number for a name": ("title: a\n1: b\n", 1, None, "keys should be strings"),
+    "number for a name": ("title: a\n1: b\n", 2, "1", "unknown field; known here"),
     "duplicate key": ("title: a\ntitle: b\n", 2, "title", "this key stands twice"),
     "duplicate key inside": (
         "title: a\nitems: [{size: 1,\n size: 2}]\n",
@@ -53,10 +55,12 @@ BAD = {
     "two documents": ("title: a\n---\ntitle: b\n", 2, None, "not valid YAML"),
     "unknown tag": ("title: !!python/name:os.system a\n", 1, None, "not valid YAML"),
     "unhashable key": ("? [a]\n: 3\n", 1, None, "not valid YAML"),
-    "impossible date": ("title: 2024-13-01\n", None, None, "not valid YAML"),
+    "impossible date": ("title: 2024-13-01\n", 1, None, "not valid YAML: month"),
+    "a tag that does not fit": ("title: !!bool maybe\n", 1, None, "not valid YAML: this is no"),
+    "nor a day": ("title: !!timestamp today\n", 1, None, "not valid YAML: this is no"),
     "list at the top": ("- title\n", 1, None, "expected a mapping of fields"),
-    "nothing": ("", None, None, "expected a mapping of fields"),
-    "only a comment": ("# nothing\n", None, None, "expected a mapping of fields"),
+    "nothing": ("", 1, None, "expected a mapping of fields"),
+    "only a comment": ("# nothing\n", 1, None, "expected a mapping of fields"),
 }
 
 
@@ -87,7 +91,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="this is a folder, not a YAML file"):
+    with pytest.raises(UserError, match="this is a folder, not a file"):
         YamlFile.read(tmp_path)
 
 
@@ -96,17 +100,31 @@ def test_a_path_through_a_file(tmp_path: Path) -> None:
         YamlFile.read(written(tmp_path, "title: a") / "more.yaml")
 
 
-def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
-    path = tmp_path / "file.yaml"
-    path.write_bytes("title: 天".encode("gbk"))
-    with pytest.raises(UserError, match=r"not UTF-8 text \(byte 7\)"):
+@pytest.mark.parametrize("name", ["file.yaml", "file.json"])
+def test_a_file_that_is_not_utf_8(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes("# a\ntitle: 天".encode("gbk"))
+    with pytest.raises(UserError, match=rf"{name}:2: not UTF-8 text \(byte 11\)"):
         YamlFile.read(path)
 
 
-@pytest.mark.parametrize("text", ["a: &x [*x]\n", "a: " + "[" * 3000 + "]" * 3000])
-def test_a_file_without_a_bottom_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not valid YAML"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b: 1\na: &x [*x]\n", "yaml:2: not valid YAML: an anchor holds itself"),
+        ("a: " + "[\n" * 3000 + "]" * 3000, "yaml:100: not valid YAML: nested too deeply"),
+        ("a: b\nc: \0\n", "yaml:2: not valid YAML: the character 0x0000 may not stand in it"),
+    ],
+)
+def test_a_file_without_a_bottom_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
         YamlFile.read(written(tmp_path, text))
+
+
+def test_keys_are_names(tmp_path: Path) -> None:
+    text = "on: 1\n200: &n 5\n? *n\n: on\n2024-01-01: 2024-01-01\n"
+    data = YamlFile.read(written(tmp_path, text)).data
+    assert data == {"on": 1, "200": 5, "5": True, "2024-01-01": date(2024, 1, 1)}
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
@@ -129,3 +147,62 @@ def test_a_location_that_is_not_there_has_its_parents_line(tmp_path: Path) -> No
 def test_dotted() -> None:
     assert dotted(("search", "rank", 0, "x")) == "search.rank[0].x"
     assert dotted(()) == ""
+
+
+def json_written(folder: Path, text: str, name: str = "file.json") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("name", ["file.json", "file.yaml"])
+def test_json_is_read_as_json(name: str, indent: int | None, tmp_path: Path) -> None:
+    data = {
+        "title": '\U0001f600 {[,:\\"',
+        "most": 1e25,
+        "items": [{}, [], {"on": None}, "2024-01-01"],
+    }
+    text = json.dumps(data, indent=indent).replace("1e+25", "1e25")
+    document = YamlFile.read(json_written(tmp_path, text, name))
+    assert document.data == data
+    lines = [document.line(at) for at in [("most",), ("items", 2, "on"), ("items", 3)]]
+    assert lines == ([3, 8, 10] if indent else [1, 1, 1])
+
+
+BAD_JSON = {
+    "nothing": ("", ":1: not valid JSON: expecting value"),
+    "a comma": ('{"a": 1,\n}', ":2: not valid JSON: .*column 1"),
+    "a quote": ('{"a":\n "x}', ":2: not valid JSON: unterminated string"),
+    "YAML": ("a: 1", ":1: not valid JSON: expecting value"),
+    "no number": ('{"a":\n [1, NaN]}', r":2: a\[1\]: not valid JSON: NaN is no number"),
+    "too large": ('{"a":\n 1e999}', ":2: a: not valid JSON: 1e999"),
+    "too long": ("9" * 5000, ": not valid JSON: "),
+    "half an emoji": ('{"a":\n"\\ud83d"}', ":2: a: not valid JSON: half of a surrogate pair"),
+    "half an emoji in a key": ('{\n"\\ude00": 1}', ":2: not valid JSON: half of a surrogate pair"),
+    "a key twice": ('{"a": 1,\n"b": {"c": 1,\n"c": 2}}', r":3: b\.c: this key stands twice"),
+    "too deep": ("[\n" * 200 + "]" * 200, ":102: not valid JSON: nested too deeply"),
+    "much too deep": ("[" * 100_000, ":1: not valid JSON: nested too deeply"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_JSON)
+def test_json_that_is_wrong_is_pointed_at(case: str, tmp_path: Path) -> None:
+    text, message = BAD_JSON[case]
+    with pytest.raises(UserError, match=rf"file\.json{message}") as caught:
+        YamlFile.read(json_written(tmp_path, text))
+    str(caught.value).encode()
+
+
+def test_yaml_may_begin_like_json(tmp_path: Path) -> None:
+    assert YamlFile.read(written(tmp_path, "{title: a, b: [1,]}\n")).data == {
+        "title": "a",
+        "b": [1],
+    }
+    with pytest.raises(UserError, match="yaml:2: not valid YAML"):
+        YamlFile.read(written(tmp_path, "{title: a,\n b: ]}\n"))
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    for name in ("file.json", "file.yaml"):
+        assert YamlFile.read(json_written(tmp_path, '\ufeff{"a": 1}', name)).data == {"a": 1}

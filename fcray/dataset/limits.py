@@ -6,6 +6,7 @@ not limit cannot be spoiled: enums are spoken in words that nothing here knows. 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -38,21 +39,23 @@ _WHY: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def is_limited(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema forbids a value of its own type that can be said."""
-    if "enum" in schema or "const" in schema:
+def is_limited(schema: Any) -> bool:
+    """Whether a schema forbids a value of its own type that can be said; `true` forbids nothing."""
+    if not isinstance(schema, Mapping) or "enum" in schema or "const" in schema:
         return False
     if schema.get("type") in ("integer", "number"):
         return _low(schema) is not None or _high(schema) is not None or schema["type"] == "integer"
     return schema.get("format") == "date"
 
 
-def spoilable(schema: Mapping[str, Any], filled: Filled, argument: str) -> bool:
+def spoilable(schema: Any, filled: Filled, argument: str) -> bool:
     """Whether an argument of a request can be spoiled: its words hold its number in digits."""
     value = filled.arguments[argument]
+    if not is_limited(schema):
+        return False
     if isinstance(value, When):
         return schema.get("format") == "date" and not value.time
-    return is_limited(schema) and _is_in_digits(value, filled.spoken[argument])
+    return _is_in_digits(value, filled.spoken[argument])
 
 
 def _is_in_digits(value: Any, words: str) -> bool:
@@ -103,13 +106,15 @@ def _reason(schema: Mapping[str, Any], wrong: float, language: Language) -> str:
 
 
 def _low(schema: Mapping[str, Any]) -> float | None:
-    low: float | None = schema.get("minimum", schema.get("exclusiveMinimum"))
-    return low
+    return _finite(schema.get("minimum", schema.get("exclusiveMinimum")))
 
 
 def _high(schema: Mapping[str, Any]) -> float | None:
-    high: float | None = schema.get("maximum", schema.get("exclusiveMaximum"))
-    return high
+    return _finite(schema.get("maximum", schema.get("exclusiveMaximum")))
+
+
+def _finite(bound: float | None) -> float | None:
+    return bound if bound is not None and math.isfinite(bound) else None  # YAML has .inf
 
 
 def _plain(number: float) -> str:

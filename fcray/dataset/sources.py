@@ -10,18 +10,19 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from fcray.dataset.formats.base import safe_name
 from fcray.errors import UserError, first_problem, missing_extra
-from fcray.tools import Tool, ToolCatalog
+from fcray.tools import TOOL_NAME, Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
 
 MCP_TIMEOUT = 30.0
@@ -30,35 +31,54 @@ MCP_TIMEOUT = 30.0
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
 
-def load_tools(source: str) -> ToolCatalog:
+def load_tools(source: str, notes: list[str] | None = None) -> ToolCatalog:
     """The tools of `source`.
 
     Parameters
     ----------
     source: `tools.json` (OpenAI's list), an OpenAPI document (.yaml, .yml, .json), `module:name,name` or
         `file.py` or `file.py:name` (Python functions), or `mcp:COMMAND ARGUMENTS` (a server on stdio).
+    notes: Takes a sentence on each name that is another one here.
 
     Raises
     ------
     UserError: It cannot be read, holds no tools or an invalid one; names file and line where it has any.
     """
+    notes = [] if notes is None else notes
     if source.startswith("mcp:"):
-        return from_mcp(shlex.split(source.removeprefix("mcp:")))
+        return from_mcp(_command(source.removeprefix("mcp:")), notes)
     place, _, names = source.partition(":")
     if place.endswith(".py"):
         return from_python(Path(place), names)
     if Path(source).suffix in (".json", ".yaml", ".yml"):
-        document = YamlFile.read(source)  # JSON is YAML, and this knows the lines
+        document = YamlFile.read(source)
         if isinstance(document.data, dict) and (
             "openapi" in document.data or "swagger" in document.data
         ):
-            return from_openapi(document)
+            return from_openapi(document, notes)
         return from_openai(document)
     if names:
         return from_python(place, names)
     raise UserError(
         f"no source of tools: {source!r}; give a .json, .yaml or .py file, module:function, or mcp:command"
     )
+
+
+def _command(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"mcp: is followed by no command: {error}") from None
+
+
+def _named(name: str, what: str, notes: list[str]) -> str:
+    """`name` by OpenAI's rule, each run of what may not stand in it an underscore; noted where it differs."""
+    if re.fullmatch(TOOL_NAME, name):
+        return name
+    allowed = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:64]
+    if allowed:  # else the tool is refused
+        notes.append(f"{what} is called {allowed!r} here")
+    return allowed
 
 
 def _catalog(tools: Sequence[tuple[Tool, Callable[[str], UserError]]]) -> ToolCatalog:
@@ -189,8 +209,12 @@ def _functions(
             yield function
 
 
-def from_openapi(document: YamlFile) -> ToolCatalog:
+def from_openapi(document: YamlFile, notes: list[str]) -> ToolCatalog:
     """Every operation of an OpenAPI 3 document (or Swagger 2), its parameters and its JSON body as arguments.
+
+    A body that is an object becomes an argument a field, `allOf` merged; any other is one argument `body`.
+    Where two would share a name, the one of the path keeps it, then that of the query; the others' gets its
+    place in front: `body_id`. Fields that are read-only belong to answers and are left out.
 
     Raises
     ------
@@ -211,17 +235,16 @@ def from_openapi(document: YamlFile) -> ToolCatalog:
             def fault(message: str, loc: Location = (), at: Location = at) -> UserError:
                 return document.error(message, at)
 
-            parameters = _arguments(
-                document,
-                [*item.get("parameters", []), *operation.get("parameters", [])],
-                operation,
-                at,
-            )
+            own = operation.get("operationId")
+            if own is not None and not isinstance(own, str):
+                raise document.error("an operationId is a text", (*at, "operationId"))
+            name = _named(own, f"the operation {own!r}", notes) if own else ""
+            name = name or _named(f"{method} {path}", f"{method.upper()} {path}", notes)
             described = operation.get("summary") or operation.get("description") or ""
             value = {
-                "name": safe_name(operation.get("operationId") or f"{method}_{path}").strip("_"),
+                "name": name,
                 "description": str(described).strip(),
-                "parameters": parameters,
+                "parameters": _arguments(document, item, operation, at, f"{name}: ", notes),
             }
             tools.append((_tool(value, fault), fault))
     if not tools:
@@ -229,57 +252,136 @@ def from_openapi(document: YamlFile) -> ToolCatalog:
     return _catalog(tools)
 
 
+_PLACES = ("path", "query", "formData", "body")
+"""Where arguments come from, in the order in which they may keep their names."""
+
+
 def _arguments(
-    document: YamlFile, parameters: Sequence[Any], operation: Mapping[str, Any], at: Location
+    document: YamlFile,
+    item: Mapping[str, Any],
+    operation: Mapping[str, Any],
+    at: Location,
+    of: str,
+    notes: list[str],
 ) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-
-    def add(name: str, schema: Any, needed: bool) -> None:
-        properties[name] = schema
-        if needed and name not in required:
-            required.append(name)
-
+    """The schema of an operation's arguments; those that are called otherwise are noted."""
+    found: dict[tuple[str, str], tuple[Any, bool]] = {}  # an operation's own replaces its path's
     body: Any = None
-    for raw in parameters:
+    for raw in (
+        *_part(document, item, "parameters", list, at[:-1]),
+        *_part(document, operation, "parameters", list, at),
+    ):
         parameter = _resolved(document, raw, at)
-        if parameter.get("in") == "body":  # Swagger 2
-            body = (parameter.get("schema", {}), parameter.get("required", False))
-            continue
-        if parameter.get("in") in ("header", "cookie"):
+        name, place = parameter.get("name"), parameter.get("in")
+        if place in ("header", "cookie"):
             continue  # credentials and plumbing: nothing that a person asks for
-        schema = dict(
-            parameter.get("schema") or {k: v for k, v in parameter.items() if k in _PLAIN}
-        )
-        if parameter.get("description"):
-            schema.setdefault("description", parameter["description"])
-        add(str(parameter.get("name")), schema, bool(parameter.get("required")))
+        if place == "body":  # Swagger 2
+            body = parameter
+            continue
+        if not isinstance(name, str) or place not in _PLACES:
+            raise document.error(
+                f"a parameter has a name, and is in a path, query or body: {raw!r:.80}", at
+            )
+        schema = parameter.get("schema") or {k: v for k, v in parameter.items() if k in _PLAIN}
+        if isinstance(schema, dict) and parameter.get("description"):
+            schema = {"description": parameter["description"], **schema}
+        found[place, name] = schema, parameter.get("required") is True
     if "requestBody" in operation:
-        request = _resolved(document, operation["requestBody"], at)
-        content = request.get("content", {})
-        kind = next((k for k in content if "json" in k or "form" in k), None)
-        if kind:
-            body = (content[kind].get("schema", {}), request.get("required", False))
+        body = _request_body(document, operation["requestBody"], at)
     if body is not None:
-        whole = _resolved(document, body[0], at)
-        if whole.get("properties"):
-            for name, schema in whole["properties"].items():
-                add(name, schema, bool(body[1]) and name in whole.get("required", ()))
-        else:
-            add("body", body[0], bool(body[1]))
+        fields, required = _fields(document, body.get("schema", {}), at) or (
+            {"body": body.get("schema", {})},
+            ["body"],
+        )
+        for name, schema in fields.items():
+            if not (isinstance(schema, dict) and schema.get("readOnly") is True):
+                found["body", name] = schema, body.get("required") is True and name in required
+    names: dict[str, tuple[str, str]] = {}  # argument → where it comes from
+    for place, name in sorted(found, key=lambda one: _PLACES.index(one[0])):
+        argument = name
+        while argument in names:
+            argument = f"{place}_{argument}"
+        if argument != name:
+            notes.append(f"{of}the {place}'s {name!r} is the argument {argument!r} here")
+        names[argument] = place, name
+    declared = sorted(names, key=lambda one: list(found).index(names[one]))
     return _self_contained(
-        document, {"type": "object", "properties": properties, "required": required}, at
+        document,
+        {
+            "type": "object",
+            "properties": {one: found[names[one]][0] for one in declared},
+            "required": [one for one in declared if found[names[one]][1]],
+        },
+        at,
     )
 
 
+def _request_body(document: YamlFile, raw: Any, at: Location) -> dict[str, Any] | None:
+    """OpenAPI 3's body as Swagger 2 has it, if it is JSON or a form."""
+    request = _resolved(document, raw, at)
+    content = _part(document, request, "content", dict, at)
+    kind = next((k for k in content if "json" in k or "form" in k), None)
+    if kind is None:
+        return None
+    media = _part(document, content, kind, dict, at)
+    return {"schema": media.get("schema", {}), "required": request.get("required")}
+
+
 _PLAIN = ("type", "format", "enum", "items", "minimum", "maximum", "default", "pattern")
+_PartT = TypeVar("_PartT", list[Any], dict[str, Any])
+
+
+def _part(
+    document: YamlFile, of: Mapping[str, Any], key: str, kind: type[_PartT], at: Location
+) -> _PartT:
+    """What stands under `key`, or nothing where it is absent or null."""
+    found = of.get(key)
+    if found is None:
+        return kind()
+    if not isinstance(found, kind):
+        what = "a list" if kind is list else "an object"
+        raise document.error(f"{key!r} is {what}, not {found!r:.40}", (*at, key))
+    return found
+
+
+def _fields(
+    document: YamlFile, schema: Any, at: Location, depth: int = 0
+) -> tuple[dict[str, Any], list[Any]] | None:
+    """An object's fields and which are required, `allOf` merged; None where it is no plain list of fields."""
+    if depth > _MOST_FOLLOWED:
+        raise document.error("an allOf that leads back to itself", at)
+    whole = _resolved(document, schema, at)
+    own = _part(document, whole, "properties", dict, at)
+    required = [*_part(document, whole, "required", list, at)]
+    if not own and whole.keys() & {"oneOf", "anyOf"}:
+        return None
+    properties: dict[str, Any] = {}
+    for one in _part(document, whole, "allOf", list, at):
+        part = _fields(document, one, at, depth + 1)
+        if part is None:
+            return None
+        _merge(properties, part[0])
+        required += part[1]
+    _merge(properties, own)
+    return (properties, required) if properties or depth else None
+
+
+def _merge(properties: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """A field that stands in both must be what both say."""
+    for name, schema in more.items():
+        known = properties.get(name, schema)
+        properties[name] = schema if known == schema else {"allOf": [known, schema]}
+
+
+_MOST_FOLLOWED = 20
+"""References, one leading to the next."""
 
 
 def _resolved(document: YamlFile, value: Any, at: Location) -> dict[str, Any]:
     """`value`, or what its `$ref` leads to inside the document."""
-    for _ in range(20):
+    for _ in range(_MOST_FOLLOWED):
         if not isinstance(value, dict):
-            raise document.error("expected an object", at)
+            raise document.error(f"expected an object, not {value!r:.40}", at)
         if "$ref" not in value:
             return value
         value = _followed(document, value["$ref"], at)
@@ -293,36 +395,58 @@ def _followed(document: YamlFile, reference: Any, at: Location) -> Any:
         )
     value = document.data
     for part in reference[2:].split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(value, dict) or key not in value:
+        key = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            value = value[key]
+        else:
             raise document.error(f"$ref {reference!r} leads nowhere", at)
-        value = value[key]
     return value
 
 
 def _self_contained(document: YamlFile, schema: dict[str, Any], at: Location) -> dict[str, Any]:
     """`schema` in JSON Schema's own words, with what it refers to under `$defs`."""
-    definitions: dict[str, Any] = {}
+    names: dict[str, str] = {}  # reference → its name here
 
-    def translated(value: Any) -> Any:
+    def translated(value: Any, *, is_schema: bool = True) -> Any:
         if isinstance(value, list):
             return [translated(one) for one in value]
         if not isinstance(value, dict):
             return value
+        if not is_schema:  # its keys are names of fields
+            return {name: translated(one) for name, one in value.items()}
         if isinstance(value.get("$ref"), str):
-            name = safe_name(value["$ref"].rpartition("/")[2])
-            if name not in definitions:
-                definitions[name] = {}  # first, so that a recursive schema ends
-                definitions[name] = translated(_followed(document, value["$ref"], at))
-            return {"$ref": f"#/$defs/{name}"}
-        return _modern({k: translated(v) for k, v in value.items() if k not in _OPENAPI_ONLY})
+            told = {k: v for k, v in value.items() if k == "description"}
+            return {"$ref": f"#/$defs/{named(value['$ref'])}", **told}
+        return _modern(
+            {
+                k: v if k in _VALUES else translated(v, is_schema=k not in _NAMED)
+                for k, v in value.items()
+                if k not in _OPENAPI_ONLY
+            }
+        )
+
+    def named(reference: str) -> str:
+        if reference not in names:
+            name = re.sub(r"\W+", "_", reference.rpartition("/")[2], flags=re.ASCII)
+            while name in names.values():
+                name += "_"
+            names[reference] = name
+        return names[reference]
 
     found: dict[str, Any] = translated(schema)
     if not found["required"]:
         del found["required"]
+    definitions: dict[str, Any] = {}
+    while len(definitions) < len(names):  # one may refer to others
+        reference, name = list(names.items())[len(definitions)]
+        definitions[name] = translated(_followed(document, reference, at))
     return found | ({"$defs": definitions} if definitions else {})
 
 
+_VALUES = ("enum", "const", "default", "examples")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _OPENAPI_ONLY = ("example", "xml", "discriminator", "externalDocs", "readOnly", "writeOnly")
 
 
@@ -338,7 +462,7 @@ def _modern(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def from_mcp(command: Sequence[str]) -> ToolCatalog:
+def from_mcp(command: Sequence[str], notes: list[str]) -> ToolCatalog:
     """The tools that an MCP server lists; it is started, asked over stdio, and ended.
 
     Raises
@@ -368,7 +492,11 @@ def from_mcp(command: Sequence[str]) -> ToolCatalog:
     def fault(message: str, loc: Location = ()) -> UserError:
         return UserError(f"the MCP server {said!r} lists an invalid tool: {message}")
 
-    return _catalog([(_tool(value, fault), fault) for value in listed])
+    tools = []
+    for value in listed:
+        name = _named(value["name"], f"the server's tool {value['name']!r}", notes)
+        tools.append((_tool({**value, "name": name}, fault), fault))
+    return _catalog(tools)
 
 
 async def _list_tools(command: Sequence[str]) -> list[dict[str, Any]]:
@@ -382,7 +510,7 @@ async def _list_tools(command: Sequence[str]) -> list[dict[str, Any]]:
             page = await client.list_tools(cursor=cursor)
             found += [
                 {
-                    "name": safe_name(tool.name),
+                    "name": tool.name,
                     "description": tool.description or "",
                     "parameters": tool.input_schema,
                 }

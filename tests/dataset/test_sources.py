@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +73,17 @@ BAD_LISTS: dict[str, tuple[object, str]] = {
         [WEATHER | {"parameters": {"type": "object", "properties": {"a": {"$ref": "#/$defs/b"}}}}],
         r"tools\.json:5: \[0\]\.parameters: \$ref '#/\$defs/b' leads nowhere",
     ),
-    "broken JSON": ('[{"name": "a",\n "b" ]', r"tools\.json:2: not valid YAML"),
+    "broken JSON": ('[{"name": "a",\n "b" ]', r"tools\.json:2: not valid JSON"),
 }  # fmt: skip
+
+
+def test_json_that_yaml_would_refuse(tmp_path: Path) -> None:
+    """An emoji as `json.dump` writes it, and a number without a point."""
+    size = {"type": "number", "maximum": 1e25}
+    tool = {"name": "f", "description": "\U0001f600", "parameters": {"properties": {"size": size}}}
+    text = json.dumps([tool]).replace("1e+25", "1e5")
+    (found,) = load_tools(str(written(tmp_path, "tools.json", text)))
+    assert (found.description, found.properties["size"]["maximum"]) == ("\U0001f600", 100_000)
 
 
 @pytest.mark.parametrize("case", BAD_LISTS)
@@ -139,6 +150,7 @@ def test_python_that_makes_no_tool(source: str, content: str, message: str, tmp_
         ("absent.py", "there is no such file"),
         ("something", "no source of tools"),
         ("mcp:", "needs the command"),
+        ("mcp:python 'server.py", "followed by no command: No closing quotation"),
     ],
 )
 def test_no_source(source: str, message: str) -> None:
@@ -202,7 +214,7 @@ def test_openapi_operations(tmp_path: Path) -> None:
     )
     assert (get.name, get.description, get.required) == ("getPet", "Find a pet", ("id",))
     assert get.properties == {"id": {"type": "integer"}, "verbose": {"type": "boolean"}}
-    assert (post.name, post.description, post.required) == ("post__pets", "Add a pet", ("name",))
+    assert (post.name, post.description, post.required) == ("post_pets", "Add a pet", ("name",))
     assert post.properties["age"] == {"type": ["integer", "null"], "exclusiveMinimum": 0}
     # A recursive schema stays one, inside the tool.
     assert post.properties["mother"] == {"$ref": "#/$defs/Pet"}
@@ -233,13 +245,178 @@ def test_openapi_that_is_wrong(document: object, message: str, tmp_path: Path) -
         load_tools(str(written(tmp_path, "api.json", document)))
 
 
+def api(operation: dict[str, Any], path: str = "/f/{id}", **more: Any) -> dict[str, Any]:
+    return {"openapi": "3.1.0", "paths": {path: {"put": operation}}, **more}
+
+
+def json_body(schema: Any) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def test_arguments_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    fields = {"id": {"type": "string"}, "body_id": {}, "on": {}, "seen": {"readOnly": True}}
+    document = api(
+        {
+            "operationId": "put",
+            "parameters": [
+                {"name": "id", "in": "query", "schema": {"type": "boolean"}},
+                {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}},
+            ],
+            "requestBody": json_body({"properties": fields, "required": ["id", "seen"]}),
+        }
+    )
+    notes: list[str] = []
+    (tool,) = load_tools(str(written(tmp_path, "api.json", document)), notes)
+    assert {name: schema.get("type") for name, schema in tool.properties.items()} == {
+        "query_id": "boolean",
+        "id": "integer",
+        "body_id": "string",
+        "body_body_id": None,
+        "on": None,
+    }
+    assert tool.required == ("id", "body_id")
+    assert notes == [
+        "put: the query's 'id' is the argument 'query_id' here",
+        "put: the body's 'id' is the argument 'body_id' here",
+        "put: the body's 'body_id' is the argument 'body_body_id' here",
+    ]
+
+
+def test_names_that_are_not_allowed_are_said(tmp_path: Path) -> None:
+    document = {
+        "openapi": "3.1.0",
+        "paths": {
+            "/a-b/{c}/": {"get": {}, "put": {"operationId": "a.b__c"}},
+            "/x": {"get": {"operationId": "查询"}, "put": {"operationId": "as_it__is"}},
+        },
+    }
+    notes: list[str] = []
+    tools = load_tools(str(written(tmp_path, "api.yaml", yaml.safe_dump(document))), notes)
+    assert tools.names == ("get_a-b_c", "a_b_c", "get_x", "as_it__is")
+    assert notes == [
+        "GET /a-b/{c}/ is called 'get_a-b_c' here",
+        "the operation 'a.b__c' is called 'a_b_c' here",
+        "GET /x is called 'get_x' here",
+    ]
+
+
+def test_a_body_that_is_all_of_others_has_their_fields(tmp_path: Path) -> None:
+    schemas = {
+        "Base": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+        "More": {"allOf": [{"$ref": "#/components/schemas/Base"}, {"required": ["b"]}]},
+        "One": {"oneOf": [{"$ref": "#/components/schemas/Base"}]},
+    }
+    body = {
+        "allOf": [{"$ref": "#/components/schemas/More"}, {"description": "x"}],
+        "properties": {"a": {"minimum": 1}, "b": {"type": "string"}},
+    }
+
+    def of(body: object) -> Tool:
+        document = api({"requestBody": json_body(body)}, components={"schemas": schemas})
+        (tool,) = load_tools(str(written(tmp_path, "api.json", document)))
+        return tool
+
+    tool = of(body)
+    assert tool.required == ("a", "b")
+    assert tool.properties == {
+        "a": {"allOf": [{"type": "integer"}, {"minimum": 1}]},
+        "b": {"type": "string"},
+    }
+    either = of({"allOf": [body, {"$ref": "#/components/schemas/One"}]})
+    assert either.required == ("body",)
+    with pytest.raises(UserError, match=r"api\.json:5: .*leads back to itself"):
+        schemas["Base"] = {"allOf": [{"$ref": "#/components/schemas/More"}]}
+        of(body)
+
+
+def test_fields_named_like_keywords_stay(tmp_path: Path) -> None:
+    """And schemas of one name in two places, references into lists, chains of references."""
+    schemas = {
+        f"S{n}": {"properties": {"x": {"$ref": f"#/components/schemas/S{n + 1}"}}}
+        for n in range(600)
+    }
+    schemas |= {"S600": {"type": "string"}, "id": {"type": "integer"}}
+    fields = {
+        "example": {"type": "string", "example": "x"},
+        "nullable": {"enum": [{"example": 1}]},
+        "id": {"$ref": "#/components/schemas/id", "description": "Its number"},
+        "other": {"$ref": "#/paths/~1f~1%7Bid%7D/put/parameters/0/schema"},
+        "third": {"$ref": "#/components/parameters/id"},
+        "chain": {"$ref": "#/components/schemas/S0"},
+    }
+    document = api(
+        {
+            "parameters": [{"name": "q", "in": "query", "schema": {"enum": [1]}}],
+            "requestBody": json_body({"type": "object", "properties": fields}),
+        },
+        components={"schemas": schemas, "parameters": {"id": {"type": "string"}}},
+    )
+    (tool,) = load_tools(str(written(tmp_path, "api.json", document)))
+    assert tool.properties["example"] == {"type": "string"}
+    assert tool.properties["nullable"] == {"enum": [{"example": 1}]}
+    assert tool.properties["id"] == {"$ref": "#/$defs/id", "description": "Its number"}
+    problems = tool.problems({"id": "1", "third": 1, "other": 2})
+    assert len(problems) == 3
+
+
+WHOLE = api(
+    {
+        "operationId": "f",
+        "summary": "F",
+        "parameters": [{"name": "a", "in": "query", "schema": {"type": "array", "items": True}}],
+        "requestBody": json_body(
+            {
+                "allOf": [{"properties": {"b": {"type": "string"}}, "required": ["b"]}],
+                "properties": {"c": {"type": "number", "minimum": 1}, "d": True},
+            }
+        ),
+    }
+)
+JUNK = (
+    None,
+    5,
+    "nope",
+    "",
+    [],
+    {},
+    True,
+    False,
+    [1],
+    {"x": 1},
+    {"$ref": "#/paths"},
+    float("1e300"),
+)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*at, key))
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+def test_whatever_stands_in_an_openapi_document_is_no_crash(junk: Any, tmp_path: Path) -> None:
+    for at in list(places(WHOLE))[1:]:
+        document = copy.deepcopy(WHOLE)
+        parent = document
+        for key in at[:-1]:
+            parent = parent[key]
+        parent[at[-1]] = junk
+        path = written(tmp_path, "api.json", document)
+        try:
+            catalog_text(load_tools(str(path)), "d")
+        except UserError as error:
+            assert (error.file, error.line is None) == (str(path), False)
+
+
 SERVER = """
 from mcp.server.mcpserver import MCPServer
 
 server = MCPServer("test")
 
 
-@server.tool()
+@server.tool(name="parcel.track/it")
 def track_parcel(number: str, days: int = 3) -> str:
     "Track a parcel."
     return number
@@ -252,9 +429,11 @@ server.run()
 def test_an_mcp_server_lists_its_tools(tmp_path: Path) -> None:
     pytest.importorskip("mcp")
     path = written(tmp_path, "server.py", SERVER)
-    (tool,) = load_tools(f"mcp:{sys.executable} {path}")
+    notes: list[str] = []
+    (tool,) = load_tools(f"mcp:{sys.executable} {path}", notes)
+    assert notes == ["the server's tool 'parcel.track/it' is called 'parcel_track_it' here"]
     assert (tool.name, tool.description, tool.required) == (
-        "track_parcel",
+        "parcel_track_it",
         "Track a parcel.",
         ("number",),
     )
@@ -312,7 +491,9 @@ EVERYTHING = Tool(
 
 def test_tools_without_templates_give_verified_rows(tmp_path: Path) -> None:
     text, left_out = catalog_text([EVERYTHING, Tool(**WEATHER)], "shop")
-    assert left_out == []
+    assert left_out == [
+        "createOrder: no values are known for the optional argument 'parent'; no request has it"
+    ]
     assert text is not None
     (tmp_path / "tools.yaml").write_text(text, encoding="utf-8")
     dataset = build(plain(tmp_path, DATA / "chat", train=90, validation=9, test=24))
@@ -340,7 +521,7 @@ def test_what_no_value_is_known_for_is_left_out() -> None:
     assert left_out == ["f: no values are known for the required argument 'a'"]
 
 
-schemas: st.SearchStrategy[dict[str, Any]] = st.recursive(
+schemas: st.SearchStrategy[Any] = st.recursive(
     st.sampled_from(
         [
             {"type": "string"},
@@ -354,8 +535,14 @@ schemas: st.SearchStrategy[dict[str, Any]] = st.recursive(
             {"type": "boolean"},
             {"enum": ["a_b", "c", 3]},
             {"const": "x"},
+            {"const": True},
             {"type": ["integer", "null"]},
+            {"anyOf": [{"type": "boolean"}, {"type": "null"}], "description": "Whether to do it"},
+            {"allOf": [{"type": "string"}, {"description": "开始日期，YYYY年MM月DD日"}]},
+            {"type": "string", "description": "One of 'a' or \"b\"", "pattern": "^a"},
             {},
+            True,
+            False,
         ]
     ),
     lambda inner: (
@@ -370,7 +557,7 @@ schemas: st.SearchStrategy[dict[str, Any]] = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["city", "user_id", "startTime", "n", "x1"]), schemas, max_size=4
+        st.sampled_from(["city", "user_id", "startTime", "n", "x1", "on"]), schemas, max_size=4
     ),
     st.data(),
 )
@@ -405,7 +592,11 @@ def test_awkward_tools_give_what_can_be_said_of_them(tmp_path: Path) -> None:
         tool("chat", "text", text={"type": "string"}),
     ]
     text, left_out = catalog_text(tools, "own")
-    assert left_out == ["odder: no sentence can name the required argument 'user-id'"]
+    assert left_out == [
+        "odd: no sentence can name the optional argument 'user-id'; no request has it",
+        "odd: no sentence can name the optional argument '城市'; no request has it",
+        "odder: no sentence can name the required argument 'user-id'",
+    ]
     assert text is not None
     (tmp_path / "tools.yaml").write_text(text, encoding="utf-8")
     spec = DataSpec(catalogs=(str(tmp_path), str(DATA / "chat")), train=300, masked=0)
