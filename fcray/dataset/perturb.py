@@ -1,8 +1,9 @@
 """More rows from rows that one has: an argument's value exchanged in the request and in the gold call alike.
 
 Only a value that stands in the request word for word, once, and nowhere else in the conversation can be
-exchanged without guessing; it gets another value that the same argument has in another row of the same
-language. Rows from templates need none of this: their values are drawn anew. Pure and seeded.
+exchanged without guessing. It gets one that the same argument has in another row of the same language, that
+nobody has said yet, and that keeps its order with the other values: a minimum stays below its maximum. Rows
+from templates need none of this: their values are drawn anew. Pure and seeded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from fcray.dataset.audit import Auditor
 from fcray.dataset.split import normalise, short_hash
-from fcray.tools import Example, Language, Message, ToolCall
+from fcray.tools import Example, Language, Message, ToolCall, canonical_json
 
 PERTURBED = "perturbed"
 """The generator of such a row, before that of the row that it was made of."""
@@ -67,10 +68,15 @@ class Perturber:
             return None
         name, old, words = rng.choice(places)
         call = example.calls[0]
+        text = _said(example).casefold()
+        rest = [other for key, other in call.arguments.items() if key != name]
         others = [
             (said, value)
             for said, value in self._values.get((call.name, name, example.origin.language), ())
+            # What has been said or called already would be asked for twice.
             if value != old
+            and not _places(said.casefold(), text)
+            and all(_order(old, other) == _order(value, other) for other in rest)
         ]
         if not others:
             return None
@@ -99,7 +105,7 @@ def _literal(example: Example) -> Iterator[tuple[str, Any, str]]:
     """(argument, value, words) of each value that stands in what the user says, once, and nowhere else."""
     if len(example.calls) != 1:
         return
-    said = "\n".join([example.response, *(m.content or "" for m in example.messages)])
+    said = _said(example)
     asked = "\n".join(m.content or "" for m in example.messages if m.role == "user")
     taken = [str(value) for value in example.calls[0].arguments.values()]
     for name, value in example.calls[0].arguments.items():
@@ -110,6 +116,26 @@ def _literal(example: Example) -> Iterator[tuple[str, Any, str]]:
         # A value that is part of another one's words would be exchanged in both.
         if once and sum(words in other for other in taken) == 1:
             yield name, value, words
+
+
+def _said(example: Example) -> str:
+    """All that is said, called before or given back in a row."""
+    texts = [example.response]
+    for message in example.messages:
+        texts.append(message.content or "")
+        texts += [canonical_json(call.arguments) for call in message.tool_calls]
+    return "\n".join(texts)
+
+
+def _order(one: Any, other: Any) -> int | None:
+    """Which of two numbers, or texts of one shape such as dates, is less; None of other values."""
+    if isinstance(one, str) and isinstance(other, str):
+        shape, second = (re.sub(r"\d", "0", text) for text in (one, other))
+        if "0" not in shape or shape != second:
+            return None
+    elif any(isinstance(v, bool) or not isinstance(v, int | float) for v in (one, other)):
+        return None
+    return int(one > other) - int(one < other)
 
 
 def _key(example: Example) -> int:

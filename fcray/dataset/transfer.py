@@ -7,14 +7,17 @@ wrong, is kept and noted. Nothing is dropped in silence. Rows stream: memory doe
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from fcray.dataset import files
 from fcray.dataset.formats import FORMATS, Format, Note, RowError, Source, dataset_info, losses
+from fcray.dataset.formats.base import checked
+from fcray.dataset.formats.bfcl import ANSWER
 from fcray.dataset.formats.seal import read_tool
 from fcray.errors import UserError
 from fcray.tools import Example, Tool
@@ -159,7 +162,7 @@ def tools_in(url: str, report: Report) -> dict[str, Tool]:
         notes: list[Note] = []
         reader = read_tool if "api_name" in record.value else read_openai_tool
         try:
-            tool = reader(record.value, notes)
+            tool = reader(checked(record.value, "the tool"), notes)
         except RowError as error:
             raise UserError(str(error), file=url, line=record.line) from None
         report.note(record.line, notes)
@@ -178,23 +181,24 @@ def answers_in(url: str) -> dict[str, Any]:
     ------
     UserError: A line is none; names file and line.
     """
-    answers = {}
+    answers: dict[str, Any] = {}
     for record in files.read(url):
         row = record.value or {}
-        if record.problem or not isinstance(row.get("id"), str) or "ground_truth" not in row:
-            raise UserError(
-                record.problem or "an answer has an id and a ground_truth",
-                file=url,
-                line=record.line,
-            )
-        answers[row["id"]] = row["ground_truth"]
+        try:
+            if record.problem or not isinstance(row.get("id"), str) or ANSWER not in row:
+                raise RowError(record.problem or f"an answer has an id and a {ANSWER}")
+            if row["id"] in answers:
+                raise RowError(f"a second answer has the id {row['id']!r}")
+            answers[row["id"]] = checked(row[ANSWER], ANSWER)
+        except RowError as error:
+            raise UserError(str(error), file=url, line=record.line) from None
     return answers
 
 
 def write_examples(
     url: str, form: Format, examples: Iterable[Example], report: Report | None = None
 ) -> None:
-    """Write examples as rows of `form`.
+    """Write examples as rows of `form`; a column that it keeps apart goes to `beside(url)`.
 
     Parameters
     ----------
@@ -202,28 +206,62 @@ def write_examples(
 
     Raises
     ------
-    UserError: The place cannot be written to, or Parquet is asked for another format than fcray's.
+    UserError: The place cannot be written to, Parquet is asked for another format than fcray's, or no
+        row can be written, and then what is there stays.
     """
     if url.endswith(".parquet") and form.name != "fcray":
         raise UserError(
             f"Parquet holds fcray's own rows; write {form.name} rows as .jsonl or .json", file=url
         )
-    rows = map(form.write, examples) if report is None else _rows(form, examples, report)
-    files.write(url, rows)
+    rows = map(form.write, examples) if report is None else _rows(url, form, examples, report)
+    if not form.apart:
+        files.write(url, rows)
+        return
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as aside:
+        files.write(url, _parted(rows, form.apart, aside))
+        aside.seek(0)
+        files.write(beside(url), map(json.loads, aside))
 
 
-def _rows(form: Format, examples: Iterable[Example], report: Report) -> Iterator[dict[str, Any]]:
+def beside(url: str) -> str:
+    """Where BFCL keeps the answers to the questions in `url`."""
+    folder, slash, name = url.rpartition("/")
+    return f"{folder}{slash}possible_answer/{name}"
+
+
+def _parted(
+    rows: Iterable[dict[str, Any]], column: str, aside: IO[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows without `column`, which goes into `aside` with their ids."""
+    for row in rows:
+        aside.write(json.dumps({"id": row["id"], column: row[column]}) + "\n")
+        yield {name: value for name, value in row.items() if name != column}
+
+
+def _rows(
+    url: str, form: Format, examples: Iterable[Example], report: Report
+) -> Iterator[dict[str, Any]]:
+    ids: set[str] = set()
     for number, example in enumerate(examples):
         report.rows += 1
         source = Source("back", number, catalog={tool.name: tool for tool in example.tools})
         try:
             row = form.write(example)
+            if form.apart and example.id in ids:
+                raise RowError(f"an earlier row has its id, {example.id!r}, and so its answer")
         except RowError as error:
             report.reject(number + 1, str(error))
             continue
         report.lost.update(losses(form, example, row, source))
         report.examples += 1
+        if form.apart:
+            ids.add(example.id)
         yield row
+    if not report.examples:
+        why = f"; the first: {report.rejections[0].reason}" if report.rejections else ""
+        raise UserError(
+            f"not written, as no row can be one of the format {form.name}{why}", file=url
+        )
 
 
 def add_dataset_info(folder: str, name: str, file: str) -> str:

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcray.dataset.perturb import PERTURBED, Perturber
+from fcray.dataset.perturb import PERTURBED, Perturber, _order
 from fcray.tools import Example, Message, Origin, Tool, ToolCall
 from tests.examples import user
 
@@ -108,6 +109,72 @@ def test_earlier_turns_keep_what_was_said_there() -> None:
             text = json.dumps([m.content for m in found.messages])
             for value in found.calls[0].arguments.values():
                 assert str(value) in text
+
+
+RANGE = Tool(
+    name="book",
+    parameters={
+        "type": "object",
+        "properties": {"low": {"type": "integer"}, "high": {"type": "integer"}},
+    },
+)
+
+
+def test_a_minimum_stays_below_its_maximum() -> None:
+    rows = [
+        row(f"A number from {low} to {high}", f"{low}-{high}", low=low, high=high).model_copy(
+            update={"tools": (RANGE,)}
+        )
+        for low, high in ((1, 100), (50, 90), (200, 300), (150, 1000))
+    ]
+    found = [
+        made.calls[0].arguments
+        for seed in range(20)
+        for example in rows
+        for made in Perturber(rows, seed).of(example, 3)
+    ]
+    assert {(one["low"], one["high"]) for one in found} > {(1, 90), (50, 100), (1, 300)}
+    assert all(one["low"] < one["high"] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "order"),
+    [
+        (1, 2.5, -1),
+        ("2026-03-05", "2026-03-04", 1),
+        ("09:30", "10:00", -1),
+        ("09:30", "2026-03-04", None),
+        ("Rome", "Oslo", None),
+        (True, 5, None),
+        (5, "5", None),
+    ],
+)
+def test_what_has_an_order(one: Any, other: Any, order: int | None) -> None:
+    assert _order(one, other) == order
+
+
+def test_what_was_said_or_called_before_is_not_asked_for_again() -> None:
+    call = ToolCall(name="book", arguments={"city": "Paris", "guests": 15})
+    example = ROWS[1].model_copy(
+        update={
+            "messages": (
+                user("A table for 5 in boston"),
+                Message(role="assistant", content="Where?"),
+                user("the usual place"),
+                Message(role="assistant", tool_calls=(call,)),
+                Message(role="tool", content="full"),
+                user("Then book in London for 15 people"),
+            )
+        }
+    )
+    # 15 was called before, so the history would not agree; Boston and Paris were asked for.
+    lima = row("Lima, 9 guests", "l", city="Lima", guests=9)
+    cities = {
+        (found.calls[0].arguments["city"], found.calls[0].arguments["guests"])
+        for seed in range(30)
+        for found in Perturber([*ROWS, lima], seed).of(example, 3)
+    }
+    assert cities == {("Lima", 15)}
 
 
 def test_rows_are_perturbed_while_they_are_imported(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from fcray.dataset import transfer
+from fcray.dataset.audit import Audit, Auditor
 from fcray.dataset.formats import FORMATS
+from fcray.dataset.formats.base import MOVED
 from fcray.errors import UserError
-from fcray.tools import Example
-from tests.examples import EXAMPLES
+from fcray.tools import Example, Message
+from tests.examples import CONVERSATION, EXAMPLES, example, user, weather
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 published = pytest.mark.skipif(
@@ -36,8 +38,12 @@ def test_every_glaive_row_is_imported(language: str) -> None:
         for example in examples
     }
     assert len(rows) == 300
+    # A few of the Chinese ones begin in English.
     spoken = Counter(example.origin.language for example in examples)
-    assert spoken[language] > 0.99 * len(examples)
+    assert spoken[language] > 0.98 * len(examples)
+    audit = Audit()
+    assert list(Auditor(near=None).accepted(examples, "train", audit))
+    assert audit.stages["language"] == 0
     # What the source got wrong is told with its line.
     assert 0 < report.noted < 20
     assert all(finding.line > 1 for finding in report.notes)
@@ -115,6 +121,55 @@ def test_a_failed_import_leaves_the_earlier_output(tmp_path: Path) -> None:
     assert out.read_text(encoding="utf-8") == "earlier\n"
 
 
+def test_an_export_that_nothing_fits_leaves_the_earlier_output(tmp_path: Path) -> None:
+    out, report = tmp_path / "out.jsonl", transfer.Report()
+    out.write_text("earlier\n", encoding="utf-8")
+    turns = example(CONVERSATION, weather(city="Rome"))
+    with pytest.raises(
+        UserError, match=r"out\.jsonl: not written, .* the first: seal holds one turn"
+    ):
+        transfer.write_examples(str(out), FORMATS["seal"], [turns], report)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["earlier\n"]
+
+
+@pytest.mark.parametrize("form", ["xlam", "seal"])
+def test_a_moved_system_message_is_counted(form: str, tmp_path: Path) -> None:
+    told = Message(role="system", content="Today is 2026-03-02, Monday.")
+    rows = [example((told, user("Rome?")), weather(city="Rome")), EXAMPLES[0]]
+    out, report = tmp_path / "rows.jsonl", transfer.Report()
+    transfer.write_examples(str(out), FORMATS[form], rows, report)
+    assert (report.examples, report.lost[MOVED]) == (2, 1)
+    back, _ = imported(out, form)
+    assert back[0].request == "Today is 2026-03-02, Monday.\nRome?"
+    assert [one.calls for one in back] == [one.calls for one in rows]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_bfcl_answers_stand_beside_the_questions(suffix: str, tmp_path: Path) -> None:
+    rows = [
+        one.model_copy(update={"id": f"row-{number}"})
+        for number, one in enumerate(EXAMPLES)
+        if len(one.messages) == 1 and not (one.calls and one.response)
+    ]
+    out, report = tmp_path / f"rows.{suffix}", transfer.Report()
+    twice = rows[0].model_copy(update={"messages": (user("again"),)})
+    transfer.write_examples(str(out), FORMATS["bfcl"], [*rows, twice], report)
+    assert [one.reason for one in report.rejections] == [
+        "an earlier row has its id, 'row-0', and so its answer"
+    ]
+    beside = tmp_path / "possible_answer" / f"rows.{suffix}"
+    questions, answers = (
+        text.splitlines() if suffix == "jsonl" else list(map(json.dumps, json.loads(text)))
+        for text in (path.read_text(encoding="utf-8") for path in (out, beside))
+    )
+    assert {*json.loads(questions[0])} == {"id", "origin", "question", "function"}
+    assert {*json.loads(answers[0])} == {"id", "ground_truth"}
+    gold = transfer.answers_in(str(beside))
+    back, again = imported(out, "bfcl", answers=gold)
+    assert again.noted == 0
+    assert [one.model_copy(update={"response": ""}) for one in rows] == back
+
+
 def test_other_formats_are_no_parquet(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"write openai rows as \.jsonl"):
         transfer.write_examples(
@@ -142,6 +197,21 @@ def test_answers_are_found_by_id(tmp_path: Path) -> None:
     path.write_text('{"id": "a"}\n', encoding="utf-8")
     with pytest.raises(UserError, match=r"answers\.jsonl:1: an answer has an id"):
         transfer.answers_in(str(path))
+    path.write_text('{"id": "a", "ground_truth": []}\n' * 2, encoding="utf-8")
+    with pytest.raises(UserError, match=r"answers\.jsonl:2: a second answer has the id 'a'"):
+        transfer.answers_in(str(path))
+    path.write_text('{"id": "a", "ground_truth": ["\\ud800"]}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"answers\.jsonl:1: ground_truth holds half of a char"):
+        transfer.answers_in(str(path))
+
+
+def test_a_type_without_end_is_an_unknown_one(tmp_path: Path) -> None:
+    path, report = tmp_path / "tools.jsonl", transfer.Report()
+    kind = "List[" * 5_000 + "]" * 5_000
+    tool = {"api_name": "f", "parameters": {"a": {"type": kind}}}
+    path.write_text(json.dumps(tool) + "\n", encoding="utf-8")
+    assert transfer.tools_in(str(path), report)["f"].properties == {"a": {}}
+    assert dict(report.kinds) == {"unknown type": 1}
 
 
 TOOL = '{"name": "f", "parameters": {"type": "object", "properties": {}}}'
@@ -156,6 +226,7 @@ TOOL = '{"name": "f", "parameters": {"type": "object", "properties": {}}}'
             r"tools\.jsonl:1: the tool 'f' is invalid",
         ),
         ("", "holds no tools"),
+        ('{"name": "f", "description": "\\ud800"}\n', r"tools\.jsonl:1: the tool holds half of a"),
         ("{\n", r"tools\.jsonl:1: not JSON"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Row,
     RowError,
     Source,
@@ -26,11 +27,11 @@ from fcray.dataset.formats.base import (
 from fcray.tools import Example, Message
 
 
-class Alpaca:
+class Alpaca(Format):
     name = "alpaca"
     title = "Alpaca-like (instruction, function_call, response)"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         request = text_of(row.get("instruction"), "instruction")
         if beside := text_of(row.get("input"), "input"):
             request = f"{request}\n{beside}" if request else beside

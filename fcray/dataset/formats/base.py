@@ -7,12 +7,15 @@ is found by reading back what was written, never by a list kept by hand. Knows n
 from __future__ import annotations
 
 import json
+import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from referencing.exceptions import Unresolvable
 
 from fcray.dataset.speech import is_chinese
 from fcray.errors import first_problem
@@ -27,6 +30,24 @@ from fcray.tools import (
 )
 
 Row = dict[str, Any]
+
+MOST_DEPTH = 100
+"""How deep a row may be nested; what pydantic and the JSON writer can go through is not much more."""
+
+MOVED = "system message, moved into the query"
+"""What a format without a place for instructions loses of them."""
+
+COLUMNS: Mapping[str, frozenset[str]] = {
+    "fcray": frozenset({"messages", "calls", "origin"}),
+    "openai": frozenset({"messages"}),
+    "sharegpt": frozenset({"conversations"}),
+    "alpaca": frozenset({"instruction"}),
+    "hermes": frozenset({"conversations"}),
+    "xlam": frozenset({"query", "answers"}),
+    "bfcl": frozenset({"question", "function"}),
+    "seal": frozenset({"query", "calling"}),
+}
+"""The columns by which a row of each format is told from the others'."""
 
 
 class Note(NamedTuple):
@@ -60,21 +81,38 @@ class Source:
     notes: list[Note] = field(default_factory=list)
 
 
-class Format(Protocol):
-    """One foreign row format."""
+class Format(ABC):
+    """One foreign row format.
+
+    Attributes
+    ----------
+    title: What it is, in a few words for a table.
+    apart: A column that the format keeps in a file of its own beside the rows, by their ids.
+    """
 
     name: str
     title: str
-    """What it is, in a few words for a table."""
+    apart: str = ""
 
     def read(self, row: Row, source: Source) -> list[Example]:
         """The examples of a row, one a gold answer.
 
         Raises
         ------
-        RowError: The row is not of this format.
+        RowError: The row is not of this format, or holds what is no JSON.
         """
+        for column, value in row.items():
+            checked(column, "a column's name")
+            checked(value, column)
+        if other := _belongs(row, self.name):
+            raise RowError(f"this is a row of the format {other}, not {self.name}")
+        return self._read(row, source)
 
+    @abstractmethod
+    def _read(self, row: Row, source: Source) -> list[Example]:
+        """`read` of a row whose values are JSON and whose columns may be this format's."""
+
+    @abstractmethod
     def write(self, example: Example) -> Row:
         """The row that holds `example`.
 
@@ -82,6 +120,47 @@ class Format(Protocol):
         ------
         RowError: What would be left of it would be wrong.
         """
+
+
+def _belongs(row: Row, name: str) -> str | None:
+    """The format that a row clearly is of, where that is not the one of this name."""
+    own, has = COLUMNS[name], row.keys()
+    for other, columns in COLUMNS.items():
+        # None of its columns may speak for this format alone; a reader says better what is absent then.
+        if columns != own and columns <= has and own & has <= columns:
+            return other
+    return None
+
+
+def checked(value: Any, what: str) -> Any:
+    """`value`, which JSON can hold as it is.
+
+    Raises
+    ------
+    RowError: It cannot; the message names `what`.
+    """
+    _check(value, what, MOST_DEPTH)
+    return value
+
+
+def _check(value: Any, what: str, depth: int) -> None:
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise RowError(f"{what} holds half of a character (a lone surrogate), which is no text")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise RowError(f"{what} holds {value}, which is no JSON number")
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise RowError(f"{what} is nested more than {MOST_DEPTH} deep")
+        inner = value if isinstance(value, list) else (*value, *value.values())
+        for one in inner:
+            _check(one, what, depth - 1)
+    elif value is not None and not isinstance(value, int):
+        raise RowError(f"{what} holds a {type(value).__name__}, which is no JSON value")
+
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def language_of(text: str) -> Language:
@@ -99,9 +178,12 @@ def loads(text: Any, what: str) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise RowError(f"{what} is not JSON: {error}") from None
+    except RecursionError:
+        raise RowError(f"{what} is nested more than {MOST_DEPTH} deep") from None
+    return checked(value, what)
 
 
 def dumps(value: Any) -> str:
@@ -183,10 +265,12 @@ def drop_undescribed(name: Any, parameters: dict[str, Any], notes: list[Note]) -
     properties, required = parameters.get("properties"), parameters.get("required", [])
     if not isinstance(required, list) or not isinstance(properties, dict):
         return
-    if absent := [one for one in required if one not in properties]:
+    # What is no name at all is left for the schema's own check to refuse.
+    absent = [one for one in required if isinstance(one, str) and one not in properties]
+    if absent:
         text = f"{name} requires {absent[0]!r}, which it does not describe"
         notes.append(Note("required, not described", text))
-        parameters["required"] = [one for one in required if one in properties]
+        parameters["required"] = [one for one in required if one not in absent]
 
 
 def make_tool(name: Any, description: Any, parameters: dict[str, Any], notes: list[Note]) -> Tool:
@@ -266,7 +350,6 @@ def targets(
     """
     examples: list[Example] = []
     identity = identity or f"{source.name}-{source.number:06}"
-    said = language_of(" ".join(m.content or "" for m in messages if m.role == "user"))
     wanted = [
         index
         for index, message in enumerate(messages)
@@ -281,6 +364,7 @@ def targets(
         for call in message.tool_calls:
             source.notes.extend(problems(call, known))
         before = tuple(messages[:index])
+        said = " ".join(m.content or "" for m in before if m.role == "user")
         examples.append(
             Example(
                 id=identity if len(wanted) == 1 else f"{identity}-{turn}",
@@ -290,7 +374,7 @@ def targets(
                 response=message.content or "",
                 origin=Origin(
                     generator=source.name,
-                    language=said,
+                    language=language_of(said),
                     domain=source.domain,
                     kind=kind_of(before, message.tool_calls, tools),
                 ),
@@ -315,7 +399,12 @@ def problems(call: ToolCall, tools: Mapping[str, Tool]) -> Iterator[Note]:
         yield Note("tool not offered", f"calls {call.name!r}, which is not offered")
         return
     tool = tools[call.name]
-    for error in tool.violations(call.arguments):
+    try:
+        violations = tool.violations(call.arguments)
+    except (RecursionError, ArithmeticError, Unresolvable):
+        # It refers to itself without end, or nowhere, or divides what cannot be divided.
+        raise RowError(f"{call.name}: its arguments cannot be checked by its schema") from None
+    for error in violations:
         yield Note(f"against the schema: {error.validator}", f"{call.name}: {error.message}")
     if tool.parameters.get("additionalProperties") in (None, False):
         for name in call.arguments:
@@ -337,13 +426,29 @@ def restored(examples: list[Example], row: Row) -> list[Example]:
         examples = examples[-1:]
     if len(examples) != 1 or "origin" not in row:
         return examples
+    identity = identity_of(row) or examples[0].id
+    origin = read_origin(row["origin"])
+    return [examples[0].model_copy(update={"id": identity, "origin": origin})]
+
+
+def identity_of(row: Row) -> str:
+    """A row's own id, a number or a text; empty where it has none."""
+    value = row.get("id")
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise RowError("id is neither a text nor a number")
+    return "" if value is None else str(value)
+
+
+def read_origin(value: Any) -> Origin:
+    """An origin as `extra` and fcray's own rows hold it."""
     try:
-        origin = Origin.model_validate(row["origin"])
+        origin = Origin.model_validate(value)
     except ValidationError as error:
-        raise RowError(f"its origin is invalid: {error.errors()[0]['msg']}") from None
-    return [
-        examples[0].model_copy(update={"id": str(row.get("id", examples[0].id)), "origin": origin})
-    ]
+        message, where = first_problem(error)
+        raise RowError(f"{'.'.join(map(str, ('origin', *where)))}: {message}") from None
+    if abs(origin.seed) >= 2**63:
+        raise RowError("origin.seed has more than the 64 bits of its column")
+    return origin
 
 
 def instructions_of(example: Example) -> str:
@@ -369,7 +474,7 @@ def examples_of(
     row: Row, messages: Sequence[Message], tools: Sequence[Tool], source: Source
 ) -> list[Example]:
     """`targets` of a row that may carry its id, and what `extra` wrote."""
-    return restored(targets(messages, tools, source, identity=str(row.get("id", ""))), row)
+    return restored(targets(messages, tools, source, identity=identity_of(row)), row)
 
 
 def single_turn(example: Example, name: str) -> tuple[str, str]:
@@ -383,6 +488,17 @@ def single_turn(example: Example, name: str) -> tuple[str, str]:
     if len(others) != 1 or others[0].role != "user":
         raise RowError(f"{name} holds one turn, this row has {len(others)}")
     return instructions_of(example), example.request
+
+
+def query_of(example: Example, name: str) -> str:
+    """The one text of a format that holds no instructions: those of the row, and the request.
+
+    Raises
+    ------
+    RowError: It has other turns, and the request alone would not mean the same.
+    """
+    instructions, request = single_turn(example, name)
+    return f"{instructions}\n{request}" if instructions else request
 
 
 COMPARED: Mapping[str, Callable[[Example], Any]] = {
@@ -404,9 +520,22 @@ def losses(form: Format, example: Example, row: Row, source: Source) -> list[str
         return [f"everything: {error}"]
     if len(back) != 1:
         return ["messages"]
-    return [
+    lost = [
         part
         for part, value in COMPARED.items()
         # Not `==`: an integer is not the number that equals it.
         if canonical_json(value(example)) != canonical_json(value(back[0]))
     ]
+    if "messages" in lost and _is_moved(example, back[0]):
+        lost[lost.index("messages")] = MOVED
+    return lost
+
+
+def _is_moved(example: Example, back: Example) -> bool:
+    """Whether all that changed in the messages is that the instructions stand in the request."""
+    if len(back.messages) != 1 or not instructions_of(example):
+        return False
+    try:
+        return back.messages[0].content == query_of(example, "")
+    except RowError:
+        return False

@@ -1,7 +1,8 @@
 """BFCL's questions, with the possible answers that stand in a file of their own (bfcl-eval's data/).
 
 A gold argument there is a list of allowed values; the first one is taken, and an empty text first means
-that the argument may stay away. Only what runs in one turn can be written.
+that the argument may stay away. Only what runs in one turn can be written. The answers of rows that are
+exported go into `possible_answer/` beside the questions, as there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Note,
     Row,
     RowError,
@@ -29,11 +31,12 @@ from fcray.tools import Example, Message, Tool, ToolCall
 ANSWER = "ground_truth"
 
 
-class BFCL:
+class BFCL(Format):
     name = "bfcl"
     title = "BFCL questions, with --answers its possible answers"
+    apart = ANSWER
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         identity = text_of(row.get("id"), "id")
         rounds = listed(row.get("question"), "question")
         if len(rounds) != 1:
@@ -49,20 +52,20 @@ class BFCL:
             source.notes.append(
                 Note("no answer", "has no answer in the file of answers, so none is gold")
             )
-        calls = tuple(_call(mapped(one, "an answer")) for one in answers or [])
+        calls = tuple(_call(mapped(one, "an answer")) for one in listed(answers or [], ANSWER))
         response = text_of(row.get("response"), "response")
         messages.append(Message(role="assistant", content=response or None, tool_calls=calls))
         unique = tuple({tool.name: tool for tool in tools}.values())
         return examples_of(row, messages, unique, source)[-1:]
 
     def write(self, example: Example) -> Row:
-        instructions, request = single_turn(example, self.title)
+        instructions, request = single_turn(example, self.name)
         turns = [{"role": "system", "content": instructions}] if instructions else []
         return extra(example) | {
             "question": [[*turns, {"role": "user", "content": request}]],
             "function": [_write_tool(tool) for tool in example.tools],
             ANSWER: [
-                {call.name: {name: [value] for name, value in call.arguments.items()}}
+                {call.name: {name: [_only(value)] for name, value in call.arguments.items()}}
                 for call in example.calls
             ],
         }
@@ -96,6 +99,15 @@ def _first(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [_first(one) for one in value]
+    return value
+
+
+def _only(value: Any) -> Any:
+    """What `_first` reads as `value`: the one that is allowed."""
+    if isinstance(value, dict):
+        return {key: [_only(one)] for key, one in value.items()}
+    if isinstance(value, list):
+        return [_only(one) for one in value]
     return value
 
 

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Row,
     RowError,
     Source,
@@ -21,6 +22,7 @@ from fcray.dataset.formats.base import (
     extra,
     instructions_of,
     listed,
+    loads,
     mapped,
     read_call,
     read_tools,
@@ -42,11 +44,11 @@ _OUTRO = (
 )
 
 
-class Hermes:
+class Hermes(Format):
     name = "hermes"
     title = "Hermes (calls between <tool_call> marks)"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         tools: tuple[Tool, ...] | None = None
         if row.get("tools") not in (None, "", []):
             tools = read_tools(_value(row["tools"], "tools"), source.notes)
@@ -125,13 +127,13 @@ def _value(text: Any, what: str) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise RowError(f"{what}: neither JSON nor a Python literal") from None
+        json.loads(text)
+    except (ValueError, RecursionError):
+        try:  # through JSON, which has no tuples
+            text = json.dumps(ast.literal_eval(text))
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise RowError(f"{what}: neither JSON nor a Python literal") from None
+    return loads(text, what)
 
 
 def _call(body: str) -> ToolCall:

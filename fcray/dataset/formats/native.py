@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fcray.dataset.formats.base import (
+    Format,
     Row,
     RowError,
     Source,
@@ -20,6 +21,7 @@ from fcray.dataset.formats.base import (
     mapped,
     problems,
     read_calls,
+    read_origin,
     read_tools,
     text_of,
     tool_value,
@@ -28,11 +30,11 @@ from fcray.errors import first_problem
 from fcray.tools import Example, Message, ToolCall
 
 
-class Native:
+class Native(Format):
     name = "fcray"
     title = "fcray's own rows; nothing is lost"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         messages = tuple(_message(one) for one in listed(row.get("messages"), "messages"))
         if not messages:
             raise RowError("messages is empty")
@@ -47,7 +49,7 @@ class Native:
             "tools": tools,
             "calls": calls,
             "response": text_of(row.get("response"), "response"),
-            "origin": row.get("origin"),
+            "origin": read_origin(row.get("origin")),
         }
         try:
             return [Example.model_validate(values)]

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Row,
     RowError,
     Source,
     call_value,
     dumps,
+    identity_of,
     listed,
     mapped,
     read_call,
@@ -27,11 +29,11 @@ from fcray.tools import Example, Message, ToolCall
 _ROLES = {"system": "system", "developer": "system", "user": "user"}
 
 
-class OpenAI:
+class OpenAI(Format):
     name = "openai"
     title = "OpenAI fine-tuning (messages, tools)"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         messages = listed(row.get("messages"), "messages")
         tools = row.get("tools")
         if tools is None and "functions" in row:  # the older spelling
@@ -41,7 +43,7 @@ class OpenAI:
             read,
             read_tools(tools, source.notes),
             source,
-            identity=str(row.get("id", "")),
+            identity=identity_of(row),
             trained=trained,
         )
 
@@ -118,7 +120,7 @@ def _read_messages(values: list[Any]) -> tuple[list[Message], list[bool]]:
             ids = [str(call.get("id", n)) for n, call in enumerate(calls)]
             messages.append(Message(role="assistant", content=content or None, tool_calls=read))
             trained.append(value.get("weight", 1) != 0)
-        elif role in _ROLES:
+        elif isinstance(role, str) and role in _ROLES:
             messages.append(Message(role=_ROLES[role], content=content))  # type: ignore[arg-type]
             trained.append(False)
         else:

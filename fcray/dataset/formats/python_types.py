@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fcray.dataset.formats.base import Note
+from fcray.dataset.formats.base import MOST_DEPTH, Note
 
 _PLAIN = {
     "str": "string",
@@ -50,6 +50,8 @@ def schema_of(name: str) -> dict[str, Any] | None:
     name = name.strip()
     if name.lower() in ("any", ""):
         return {}
+    if name.count("[") > MOST_DEPTH:
+        return None
     if generic := _GENERIC.match(name):
         return _generic(generic.group(1).lower(), split(generic.group(2)))
     plain = _PLAIN.get(name.lower())
@@ -88,8 +90,15 @@ def split(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
-def name_of(schema: dict[str, Any]) -> str:
+def told_of(schema: Any) -> str:
+    """The description in a JSON Schema, which may also be a mere true."""
+    return str(schema.get("description", "")) if isinstance(schema, dict) else ""
+
+
+def name_of(schema: Any) -> str:
     """The Python type name of a JSON Schema; `Any` where there is none."""
+    if not isinstance(schema, dict):
+        return "Any"
     kind = schema.get("type")
     if kind is None and "enum" in schema:
         kinds = {type(one).__name__ for one in schema["enum"]}

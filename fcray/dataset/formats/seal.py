@@ -1,7 +1,8 @@
 """Seal-Tools rows (fairyshine/Seal-Tools): `query` and `calling`, the tools in a file of their own.
 
 A nested call uses an earlier one's result by its name, `API_call_0`; such a value stays as it is and is
-noted. Rows offer the tools that they call; distractors are the build's matter.
+noted. Rows offer the tools that they call; distractors are the build's matter. Instructions are written in
+front of the query.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Note,
     Row,
     RowError,
@@ -19,21 +21,21 @@ from fcray.dataset.formats.base import (
     listed,
     make_tool,
     mapped,
+    query_of,
     safe_name,
-    single_turn,
     text_of,
 )
-from fcray.dataset.formats.python_types import name_of, property_of
+from fcray.dataset.formats.python_types import name_of, property_of, told_of
 from fcray.tools import Example, Message, Tool, ToolCall
 
 _RESULT = re.compile(r"API_call_\d+")
 
 
-class SealTools:
+class SealTools(Format):
     name = "seal"
     title = "Seal-Tools (query, calling), with --tools its definitions"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         query = text_of(row.get("query"), "query")
         if not query:
             raise RowError("query is empty")
@@ -43,7 +45,9 @@ class SealTools:
         tools: dict[str, Tool] = {}
         own = {
             tool.name: tool
-            for tool in (read_tool(one, source.notes) for one in row.get("tools") or [])
+            for tool in (
+                read_tool(one, source.notes) for one in listed(row.get("tools") or [], "tools")
+            )
         }
         for call in calls:
             tool = own.get(call.name) or source.catalog.get(call.name)
@@ -63,9 +67,7 @@ class SealTools:
         return examples_of(row, messages, tuple(tools.values()), source)
 
     def write(self, example: Example) -> Row:
-        instructions, query = single_turn(example, self.title)
-        if instructions:
-            raise RowError("the format holds no instructions, this row has some")
+        query = query_of(example, self.name)
         offered = {tool.name for tool in example.tools}
         if absent := [call.name for call in example.calls if call.name not in offered]:
             raise RowError(
@@ -99,7 +101,8 @@ def read_tool(value: Any, notes: list[Note]) -> Tool:
         about = mapped(one, f"{name}: {argument!r}")
         kind = text_of(about.get("type"), f"the type of {argument!r}")
         properties[argument] = property_of(f"{name}: {argument!r}", kind, about, notes)
-    required = [one for one in value.get("required") or [] if one in properties]
+    named = listed(value.get("required") or [], f"{name}: required")
+    required = [one for one in named if isinstance(one, str) and one in properties]
     parameters: Row = {"type": "object", "properties": properties}
     if required:
         parameters["required"] = required
@@ -111,7 +114,7 @@ def write_tool(tool: Tool) -> Row:
         "api_name": tool.name,
         "api_description": tool.description,
         "parameters": {
-            name: {"type": name_of(schema), "description": schema.get("description", "")}
+            name: {"type": name_of(schema), "description": told_of(schema)}
             for name, schema in tool.properties.items()
         },
         "required": list(tool.required),

@@ -6,10 +6,10 @@ place, so such a row is not written.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Row,
     RowError,
     Source,
@@ -41,11 +41,11 @@ _ROLES = {
 }
 
 
-class ShareGPT:
+class ShareGPT(Format):
     name = "sharegpt"
     title = "ShareGPT as LLaMA-Factory reads it (conversations, tools)"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         messages: list[Message] = []
         if system := text_of(row.get("system"), "system"):
             messages.append(Message(role="system", content=system))
@@ -109,7 +109,10 @@ def _read_turn(value: Row, before: list[Message]) -> list[Message]:
         return [Message(role="tool", content=one) for one in _results(text, made)]
     if role is None:
         raise RowError(f"no turn is from {said!r}")
-    return [Message(role=role, content=text_of(text, "a turn"))]  # type: ignore[arg-type]
+    content = text_of(text, "a turn")
+    if role == "assistant" and "<tool_call>" in content:  # its calls would be read as words
+        raise RowError("this is a row of the format hermes, not sharegpt: it has <tool_call> marks")
+    return [Message(role=role, content=content)]  # type: ignore[arg-type]
 
 
 def _results(value: Any, calls: int) -> list[str]:
@@ -118,8 +121,8 @@ def _results(value: Any, calls: int) -> list[str]:
         return [dumps(value)]
     if calls > 1:
         try:
-            found = json.loads(value)
-        except ValueError:
+            found = loads(value, "an observation")
+        except RowError:
             return [value]
         if isinstance(found, list) and len(found) == calls:
             return [one if isinstance(one, str) else dumps(one) for one in found]

@@ -1,7 +1,8 @@
 """xLAM rows (Salesforce/xlam-function-calling-60k): `query`, `tools` and `answers` as JSON text.
 
 Parameters are described by Python type names, `optional` among them; what JSON Schema says beyond that
-is lost on the way out. Words beside or instead of a call are lost as well.
+is lost on the way out. Words beside or instead of a call are lost as well, and instructions move into the
+query.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fcray.dataset.formats.base import (
+    Format,
     Note,
     Row,
     RowError,
@@ -21,22 +23,24 @@ from fcray.dataset.formats.base import (
     loads,
     make_tool,
     mapped,
+    query_of,
     read_calls,
-    single_turn,
     text_of,
 )
-from fcray.dataset.formats.python_types import name_of, property_of, split
+from fcray.dataset.formats.python_types import name_of, property_of, split, told_of
 from fcray.tools import Example, Message, Tool
 
 
-class XLAM:
+class XLAM(Format):
     name = "xlam"
     title = "xLAM (query, tools, answers)"
 
-    def read(self, row: Row, source: Source) -> list[Example]:
+    def _read(self, row: Row, source: Source) -> list[Example]:
         query = text_of(row.get("query"), "query")
         if not query:
             raise RowError("query is empty")
+        if "answers" not in row:
+            raise RowError("answers is absent, so nothing is gold")
         values = listed(loads(row.get("tools") or "[]", "tools"), "tools")
         tools = [_read_tool(mapped(value, "a tool"), source.notes) for value in values]
         calls = read_calls(listed(loads(row.get("answers") or "[]", "answers"), "answers"))
@@ -46,9 +50,7 @@ class XLAM:
         return examples_of(row, messages, tuple(unique.values()), source)
 
     def write(self, example: Example) -> Row:
-        instructions, query = single_turn(example, self.title)
-        if instructions:
-            raise RowError("the format holds no instructions, this row has some")
+        query = query_of(example, self.name)
         return extra(example) | {
             "query": query,
             "tools": dumps([_write_tool(tool) for tool in example.tools]),
@@ -83,8 +85,8 @@ def _write_tool(tool: Tool) -> Row:
     for name, schema in tool.properties.items():
         kind = name_of(schema)
         about = {"type": kind if name in tool.required else f"{kind}, optional"}
-        about["description"] = schema.get("description", "")
-        if "default" in schema:
+        about["description"] = told_of(schema)
+        if isinstance(schema, dict) and "default" in schema:
             about["default"] = schema["default"]
         parameters[name] = about
     return {"name": tool.name, "description": tool.description, "parameters": parameters}

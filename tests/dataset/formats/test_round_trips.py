@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcray.dataset.formats import FORMATS, RowError, Source, losses
+from fcray.dataset.formats.base import MOVED
 from fcray.tools import Example, Message, Origin, Tool, ToolCall
 from tests.examples import TOOLS, user
 
@@ -70,9 +71,9 @@ MAY_LOSE: dict[str, set[str]] = {
     "sharegpt": set(),
     "alpaca": set(),
     "hermes": set(),
-    "xlam": {"tools", "response"},
+    "xlam": {"tools", "response", MOVED},
     "bfcl": {"response", "calls"},
-    "seal": {"tools", "response"},
+    "seal": {"tools", "response", MOVED},
 }
 """Parts that a format has no place for; whatever else it cannot hold, it refuses to write."""
 
@@ -132,13 +133,6 @@ REFUSED: dict[str, tuple[str, Example, str]] = {
         "holds the mark",
     ),
     "several turns": ("xlam", one(response="21").model_copy(update={"messages": ANSWERED}), "one turn"),
-    "instructions": (
-        "seal",
-        one("Hi", GOLD).model_copy(
-            update={"messages": (Message(role="system", content="Be brief."), user("Hi"))}
-        ),
-        "no instructions",
-    ),
 }  # fmt: skip
 
 
@@ -151,6 +145,63 @@ def test_what_would_be_wrong_is_not_written(case: str) -> None:
 
 def read(name: str, row: dict[str, Any], **source: Any) -> list[Example]:
     return FORMATS[name].read(row, Source("file", 7, **source))
+
+
+@pytest.mark.parametrize("name", ["xlam", "seal"])
+def test_instructions_stand_before_the_query_where_there_is_no_other_place(name: str) -> None:
+    told = Message(role="system", content="Today is 2026-03-02, Monday.")
+    example = one("Rome?", GOLD).model_copy(update={"messages": (told, user("Rome?"))})
+    row = FORMATS[name].write(example)
+    assert row["query"] == "Today is 2026-03-02, Monday.\nRome?"
+    lost = losses(FORMATS[name], example, row, Source("back"))
+    assert MOVED in lost
+    assert "messages" not in lost
+
+
+def test_bfcl_allows_one_value_at_every_depth() -> None:
+    call = ToolCall(name="f", arguments={"at": {"hour": 7, "days": [1, 2], "by": [{"x": "y"}]}})
+    row = FORMATS["bfcl"].write(one("Hi", call))
+    assert row["ground_truth"] == [
+        {"f": {"at": [{"hour": [7], "days": [[1, 2]], "by": [[{"x": ["y"]}]]}]}}
+    ]
+    assert read("bfcl", row)[0].calls == (call,)
+
+
+OTHERS = {
+    ("openai", "fcray"): FORMATS["fcray"].write(one("Rome?", GOLD)),
+    ("xlam", "seal"): {"query": "Rome?", "calling": [{"api": "f", "parameters": {}}]},
+    ("seal", "xlam"): FORMATS["xlam"].write(one("Rome?", GOLD)),
+    ("alpaca", "bfcl"): {**FORMATS["bfcl"].write(one("Rome?", GOLD)), "input": "Rome?"},
+    ("fcray", "openai"): FORMATS["openai"].write(one("Rome?", GOLD)),
+    ("sharegpt", "hermes"): FORMATS["hermes"].write(one("Rome?", GOLD)),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_row_of_another_format_is_refused_by_its_name(case: tuple[str, str]) -> None:
+    name, other = case
+    with pytest.raises(RowError, match=f"a row of the format {other}, not {name}"):
+        read(name, OTHERS[case])
+
+
+def test_each_turn_is_in_the_language_of_what_was_said_up_to_it() -> None:
+    row = {
+        "messages": [
+            {"role": role, "content": text}
+            for role, text in (
+                ("user", "Hello"),
+                ("assistant", "Hi"),
+                ("user", "你好"),
+                ("assistant", "你好！"),
+            )
+        ]
+    }
+    assert [found.origin.language for found in read("openai", row)] == ["en", "zh"]
+
+
+def test_xlam_rows_without_answers_have_no_gold() -> None:
+    with pytest.raises(RowError, match="answers is absent"):
+        read("xlam", {"query": "Rome?", "tools": "[]"})
 
 
 def test_earlier_turns_of_a_fine_tuning_row_are_not_gold() -> None:
