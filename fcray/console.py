@@ -61,6 +61,9 @@ class Progress:
     def phase(self, name: str) -> None:
         self.say(f"[bold]{PHASES.get(name, name)}[/]")
 
+    def note(self, text: str) -> None:
+        self.say(f"[yellow]{text}[/]")
+
     def trial_started(self, number: int, config: dict[str, Any]) -> None:
         self.say(f"  trial {number} starts: {config_text(config)}")
 

@@ -27,6 +27,7 @@ from fcray.promotion import judge as judge_candidate
 from fcray.registry import CHAMPION, Manifest, Registry
 from fcray.spec import SweepSpec
 from fcray.sweep import run as sweep
+from fcray.sweep.memory import check_memory
 from fcray.sweep.search import StudyTrial
 from fcray.tracking.record import (
     Condition,
@@ -50,6 +51,8 @@ class Reporter(sweep.Observer, Protocol):
     """What is told of a job while it runs."""
 
     def phase(self, name: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
 
 class Job:
@@ -117,6 +120,9 @@ class Job:
         with self.phase("data"):
             models.resolve(self.spec.model)
             built = build(self.spec.data)
+            slots = sweep.trial_slots(self.spec, self.spec.budget.trials)
+            if advice := check_memory(self.spec, built.train, slots):
+                self._reporter.note(advice)
             sweep.make_folder(self.spec, self.folder)
             return sweep.keep_dataset(self.spec, self.folder, built)
 

@@ -71,7 +71,9 @@ class Tool(_Frozen):
 
     def violations(self, arguments: dict[str, Any]) -> list[jsonschema.ValidationError]:
         """`problems` with what jsonschema knows of each: its keyword, its place."""
-        return list(jsonschema.Draft202012Validator(self.parameters).iter_errors(arguments))
+        # With a registry of its own jsonschema fetches nothing, whatever a schema refers to.
+        validator = jsonschema.Draft202012Validator(self.parameters, registry=Registry())
+        return list(validator.iter_errors(arguments))
 
     def ordered(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """`arguments` in the schema's order: the order that is trained and that the grammar allows."""
@@ -97,8 +99,9 @@ def _check_references(schema: dict[str, Any]) -> None:
 
 def _references(schema: Any) -> Iterator[str]:
     if isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            yield schema["$ref"]
+        for keyword in ("$ref", "$dynamicRef"):
+            if isinstance(schema.get(keyword), str):
+                yield schema[keyword]
         schema = list(schema.values())
     if isinstance(schema, list):
         for one in schema:

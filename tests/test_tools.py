@@ -93,10 +93,11 @@ def test_problems_says_what_does_not_fit() -> None:
     assert len(WEATHER.problems({"city": 1, "days": 9, "unit": "kelvin"})) == 3
 
 
+@pytest.mark.parametrize("keyword", ["$ref", "$dynamicRef"])
 @pytest.mark.parametrize("reference", ["#/$defs/absent", "http://localhost:9/schema.json"])
-def test_a_reference_to_nothing_is_refused(reference: str) -> None:
+def test_a_reference_to_nothing_is_refused(reference: str, keyword: str) -> None:
     with pytest.raises(ValidationError):
-        Tool(name="t", parameters={"type": "object", "properties": {"a": {"$ref": reference}}})
+        Tool(name="t", parameters={"type": "object", "properties": {"a": {keyword: reference}}})
 
 
 def test_a_reference_inside_the_schema_is_followed() -> None:

@@ -41,6 +41,9 @@ class Silent:
     def phase(self, name: str) -> None:
         self.events.append(("phase", name))
 
+    def note(self, text: str) -> None:
+        self.events.append(("note", text))
+
     def trial_started(self, number: int, config: dict[str, Any]) -> None:
         self.events.append(("started", number))
 
