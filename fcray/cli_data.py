@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,10 +65,21 @@ def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Callable
 
 def with_progress(rows: Iterable[Any], title: str, *, quiet: bool) -> Iterator[Any]:
     """The rows, counted on standard error as they are taken; `title` may be a path or URL."""
-    with progress(title.rstrip("/").rpartition("/")[2], None, quiet=quiet) as advance:
+    with progress_over(rows, title, quiet=quiet) as counted:
+        yield from counted
+
+
+@contextmanager
+def progress_over(rows: Iterable[Any], title: str, *, quiet: bool) -> Iterator[Iterator[Any]]:
+    """`with_progress`, its bar gone when the block is left: an error is said on a clean line."""
+
+    def counted() -> Iterator[Any]:
         for row in rows:
             yield row
             advance()
+
+    with progress(title.rstrip("/").rpartition("/")[2], None, quiet=quiet) as advance:
+        yield counted()
 
 
 @data_app.command("build")
@@ -130,16 +141,19 @@ def stats(
 ) -> None:
     """How many examples there are, by split, domain, language and kind."""
     from fcray.dataset.draw import SPLITS
+    from fcray.dataset.files import failures_named
     from fcray.dataset.summary import Summary
     from fcray.tracking import datapage
     from fcray.tracking.files import write_atomically
 
     summary = Summary()
-    for split, example in with_progress(_rows_of(source), source, quiet=as_json):
-        summary.add(split, example)
+    with progress_over(_rows_of(source), source, quiet=as_json) as rows:
+        for split, example in rows:
+            summary.add(split, example)
     summary.order(SPLITS)
     if html is not None:
-        write_atomically(html, datapage.render(Path(source).stem, summary))
+        with failures_named(str(html)):
+            write_atomically(html, datapage.render(Path(source).stem, summary))
     if as_json:
         print_json({name: counts.as_json() for name, counts in summary.splits.items()})
         return
@@ -186,7 +200,11 @@ def catalog(
     force: Annotated[bool, typer.Option("--force", help="replace a catalog that is there")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a catalog of tools that you have: derived requests and values, to be edited."""
+    """Make a catalog of tools that you have: derived requests and values, to be edited.
+
+    Names that are changed are said, and stand at the top of the file: a name that OpenAI's rule does not
+    allow, and an OpenAPI body's field that is called like a parameter, id, which becomes body_id.
+    """
     from fcray.dataset.catalog import load_catalogs
     from fcray.dataset.derive import catalog_text
     from fcray.dataset.sources import load_tools
@@ -196,19 +214,26 @@ def catalog(
         raise UserError(
             "this catalog exists and may have been edited; --force replaces it", file=path
         )
-    text, left_out = catalog_text(load_tools(source), domain)
+    notes: list[str] = []
+    text, left_out = catalog_text(load_tools(source, notes), domain, notes)
     if text is None:
         raise UserError(f"no tool is left: {left_out[0]}")
     with tempfile.TemporaryDirectory() as scratch:  # what is written can be read
         (Path(scratch) / "tools.yaml").write_text(text, encoding="utf-8")
         made = load_catalogs([scratch])
-    out.mkdir(parents=True, exist_ok=True)
-    aside = out / ".tools.yaml.new"
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        aside = out / ".tools.yaml.new"
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", file=path) from None
     if as_json:
-        print_json({"path": str(path), "tools": list(made.tools.names), "left_out": left_out})
+        names = list(made.tools.names)
+        print_json({"path": str(path), "tools": names, "left_out": left_out, "notes": notes})
         return
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     print(
         f"{path}: {len(made.tools)} tools, {len(made.templates)} templates; edit them as you like"
     )
@@ -311,28 +336,29 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check rows: schema, grounding of every value, language, length, duplicates; 1 where one fails."""
-    from fcray.dataset import transfer
+    from fcray.dataset import store, transfer
     from fcray.dataset.audit import STAGES, TEMPLATED, Audit, Auditor
     from fcray.dataset.build import checks_against
     from fcray.dataset.catalog import load_catalogs
     from fcray.dataset.formats import FORMATS
     from fcray.spec import SweepSpec
 
+    if not 0 <= near <= 1:
+        raise UserError("a similarity is a number from 0 to 1", field="--near")
     data = SweepSpec.read(spec).data if spec else None
+    wholes = [store.Unchanged(place) for place in rows if store.is_dataset(place)]
+    of = {url: whole for whole in wholes for url in whole.files}
     urls = [file for place in rows for file in _files_of(place)]
     names = [url.rpartition("/")[2] for url in urls]
     if out is not None and len(set(names)) < len(names):
         raise UserError("two of these files have one name; verify them apart", field="--out")
-    # A built training split was compared with itself while it was drawn, and comes last in its folder.
-    last = names[-1] if len(rows) == 1 and len(urls) > 1 else ""
     auditor = Auditor(
         checks=checks_against(data, load_catalogs(data.catalogs, data.tools)) if data else None,
         length=_counter(base) if base else None,
         cutoff=cutoff,
         near=near or None,
-        last=last,
     )
-    native, audits, built = FORMATS["fcray"], dict[str, Audit](), 0
+    audits, built = dict[str, Audit](), 0
 
     def counted(examples: Iterable[Any]) -> Iterator[Any]:
         nonlocal built
@@ -340,32 +366,48 @@ def verify(
             built += example.origin.generator in TEMPLATED
             yield example
 
-    for url, name in zip(urls, names, strict=True):
-        report, audit = transfer.Report(), audits.setdefault(name, Audit())
-        examples = with_progress(
-            transfer.read_examples(url, native, report, catalog=_tools_beside(url)),
-            url,
-            quiet=as_json,
-        )
-        passed = auditor.accepted(counted(examples), name, audit)
-        if out is None:
-            for _ in passed:
-                pass
+    with store.all_or_none(out) if out is not None else nullcontext() as place:
+        for url, name in zip(urls, names, strict=True):
+            report, audit = transfer.Report(), audits.setdefault(name, Audit())
+            with progress_over(_read(url, of.get(url), report), url, quiet=as_json) as examples:
+                passed = auditor.accepted(counted(examples), name, audit)
+                if place is None:
+                    for _ in passed:
+                        pass
+                else:
+                    transfer.write_examples(f"{place}/{name}", FORMATS["fcray"], passed)
+            for finding in report.rejections:
+                audit.rows += 1
+                audit.reject_line(finding.line, finding.reason)
+        if as_json:
+            print_json({name: audit.as_json() for name, audit in audits.items()})
         else:
-            transfer.write_examples(f"{out}/{name}", native, passed)
-        for finding in report.rejections:
-            audit.rows += 1
-            audit.reject_line(finding.line, finding.reason)
-    if as_json:
-        print_json({name: audit.as_json() for name, audit in audits.items()})
-    else:
-        _show_audits(audits, STAGES)
-        if built and data is None:
-            print(
-                f"{built:,} rows were built from templates; --spec checks them against their catalogs"
-            )
+            _show_audits(audits, STAGES)
+            _show_unchecked(audits, built if data is None else 0)
+        for whole in wholes:
+            whole.check()
     if any(audit.rejections for audit in audits.values()):
         raise typer.Exit(1)
+
+
+def _read(url: str, whole: Any, report: Any) -> Iterator[Any]:
+    """The rows of a file, of a dataset's folder perhaps that is verified as a whole."""
+    from fcray.dataset import transfer
+    from fcray.dataset.formats import FORMATS
+
+    tools = {tool.name: tool for tool in whole.tools} if whole else _tools_beside(url)
+    rows = transfer.read_examples(url, FORMATS["fcray"], report, catalog=tools)
+    return whole.read(url, rows) if whole else rows
+
+
+def _show_unchecked(audits: dict[str, Any], built: int) -> None:
+    """What only the catalogs could tell of rows that templates made."""
+    if built:
+        print(
+            f"{built:,} rows were built from templates; --spec checks them against their catalogs"
+        )
+    if unread := sum(audit.unread for audit in audits.values()):
+        print(f"{unread:,} rows whose values do not stand in the text; --spec checks them")
 
 
 def _files_of(place: str) -> list[str]:
@@ -419,14 +461,45 @@ def _show_audits(audits: dict[str, Any], stages: tuple[str, ...]) -> None:
 @data_app.command("export")
 def export_rows(
     form: FormatName,
-    rows: Rows,
-    out: Out,
+    rows: Annotated[
+        str, typer.Argument(metavar="FILE", help="fcray's rows, or a dataset's folder of them")
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", help=".jsonl, .json or .parquet; for a dataset a folder, with a file a split"
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Write fcray's rows in another format; what it cannot hold is reported."""
-    from fcray.dataset import transfer
+    from fcray.dataset import store, transfer
 
     known = transfer.format_named(form)
+    if not store.is_dataset(rows):
+        report = _export(known, rows, out, as_json)
+        _show_report(report, f"{rows} → {out}", "rows written", as_json)
+        return
+    if out.endswith((".jsonl", ".json", ".parquet")) or store.is_dataset(out):
+        raise UserError(
+            f"{rows} is a dataset's folder, so this names another folder, with no dataset in it",
+            field="--out",
+        )
+    reports: dict[str, Any] = {}
+    for url in store.row_files(rows):
+        name = url.rpartition("/")[2].rpartition(".")[0]
+        place = f"{out.rstrip('/')}/{name}.jsonl"
+        reports[name] = _export(known, url, place, as_json)
+        if not as_json:
+            _show_report(reports[name], f"{url} → {place}", "rows written", as_json)
+    if as_json:
+        print_json({name: report.as_json() for name, report in reports.items()})
+
+
+def _export(form: Any, rows: str, out: str, as_json: bool) -> Any:
+    """Write one file of rows as another of `form`; returns the report."""
+    from fcray.dataset import transfer
+
     report = transfer.Report()
     native = transfer.format_named("fcray")
     catalog = _tools_beside(rows)
@@ -436,14 +509,16 @@ def export_rows(
         quiet=as_json,
     )
     folder, _, file = out.rpartition("/")
-    listed = form == "sharegpt" and not out.endswith(".parquet")
+    listed = form.name == "sharegpt" and not out.endswith(".parquet")
     if listed:  # before anything is written, it must be readable
         transfer.read_dataset_info(folder)
-    transfer.write_examples(out, known, examples, report)
+    transfer.write_examples(out, form, examples, report)
+    if form.apart:
+        _say(f"{form.apart}: {transfer.beside(out)}", as_json)
     if listed:
         entry = transfer.add_dataset_info(folder, file.rpartition(".")[0] or file, file)
         _say(f"dataset_info.json for LLaMA-Factory: {entry}", as_json)
-    _show_report(report, f"{rows} → {out}", "rows written", as_json)
+    return report
 
 
 def _say(text: str, as_json: bool) -> None:

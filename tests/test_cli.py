@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fcray.dataset.formats import FORMATS
+from tests.examples import CONVERSATION, example
+
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "sweeps" / "quickstart.yaml"
 
@@ -152,6 +155,14 @@ def test_rows_go_out_and_come_back(tmp_path: Path) -> None:
     [
         (("import", "alpacca", "x.jsonl"), "there is no format 'alpacca'"),
         (("import", "alpaca", "absent.jsonl"), "absent.jsonl: there is no such file"),
+        (
+            ("import", "openai", "own.jsonl"),
+            "own.jsonl:1: not a row of the format openai: this is a row of the format fcray",
+        ),
+        (
+            ("export", "seal", "own.jsonl"),
+            "out: not written, as no row can be one of the format seal",
+        ),
         (("export", "openai", "bad.jsonl"), "bad.jsonl:1: not a row of the format fcray"),
         (("catalog", "bad.jsonl"), "no source of tools: 'bad.jsonl'"),
     ],
@@ -160,10 +171,44 @@ def test_rows_that_cannot_be_read_leave_nothing(
     arguments: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.jsonl").write_text("{}\n", encoding="utf-8")
+    own = FORMATS["fcray"].write(example(CONVERSATION, response="Warm."))
+    (tmp_path / "own.jsonl").write_text(json.dumps(own) + "\n", encoding="utf-8")
+    (tmp_path / "out").write_text("earlier", encoding="utf-8")
     done = fcray("data", *arguments, "--out", "out", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
-    assert [p.name for p in tmp_path.iterdir()] == ["bad.jsonl"]
+    assert {p.name for p in tmp_path.iterdir()} == {"bad.jsonl", "own.jsonl", "out"}
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "earlier"
+
+
+def test_a_whole_dataset_is_exported_and_comes_back(tmp_path: Path) -> None:
+    spec = spec_with(tmp_path, "train: 2000", "train: 60")
+    assert fcray("data", "build", str(spec), "--out", "built", cwd=tmp_path).returncode == 0
+    done = fcray("data", "export", "bfcl", "built", "--out", "theirs", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)["test"]
+    assert report["rejected"] < report["rows"]
+    answers = "theirs/possible_answer/test.jsonl"
+    done = fcray("data", "import", "bfcl", "theirs/test.jsonl", "--answers", answers,
+                 "--out", "back.jsonl", "--json", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["examples"] == report["examples"]
+    assert fcray("data", "export", "fcray", "built", "--out", "whole", cwd=tmp_path).returncode == 0
+    whole = {
+        row["id"]: row
+        for row in map(json.loads, (tmp_path / "whole" / "test.jsonl").open(encoding="utf-8"))
+    }
+    assert all(
+        isinstance(tool, dict) for row in whole.values() for tool in json.loads(row["tools"])
+    )
+    back = [json.loads(line) for line in (tmp_path / "back.jsonl").open(encoding="utf-8")]
+    assert len(back) == report["examples"]
+    for row in back:
+        assert row | {"response": ""} == whole[row["id"]] | {"response": ""}
+    for place in ("built", "theirs.jsonl"):
+        done = fcray("data", "export", "bfcl", "built", "--out", place, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "--out: built is a dataset's folder, so this names another folder" in done.stderr
 
 
 def test_a_catalog_is_made_once(tmp_path: Path) -> None:

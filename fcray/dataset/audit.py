@@ -2,28 +2,28 @@
 
 Stages: format, schema, grounding (every gold value can be read off the conversation), language, length,
 duplicates within and across splits. Every rejected row has a stage and a reason. Rows that templates made
-are checked more sharply while they are built (`verify`). Knows nothing of models: lengths come from outside.
+are checked more sharply while they are built (`verify`): where their catalog is not there, what cannot be
+read off them is only counted. Knows nothing of models: lengths come from outside.
 """
 
 from __future__ import annotations
 
 import inspect
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cache
 from typing import Any
 
 from fcray import domains
 from fcray.dataset.formats.base import problems
+from fcray.dataset.grounding import unread
 from fcray.dataset.masking import MASKED
 from fcray.dataset.near import NEAR, NearDuplicates, sign
-from fcray.dataset.speech import chinese, chinese_in, english
+from fcray.dataset.speech import chinese_in
 from fcray.dataset.split import normalise, short_hash
 from fcray.dataset.verify import said_in, today_of
-from fcray.tools import Example, Tool, canonical_json
+from fcray.tools import Example, canonical_json
 
 STAGES = (
     *("format", "schema", "kind", "grounding", "wording", "language", "execution", "leakage"),
@@ -62,10 +62,12 @@ class Audit:
     Attributes
     ----------
     stages: Stage → how many rows it rejected; a row counts once, at its first stage.
+    unread: Accepted rows that templates made, and that hold a value which only their catalog can read.
     """
 
     rows: int = 0
     accepted: int = 0
+    unread: int = 0
     stages: Counter[str] = field(default_factory=Counter)
     rejections: list[Rejection] = field(default_factory=list)
 
@@ -85,6 +87,7 @@ class Audit:
         return {
             "rows": self.rows,
             "accepted": self.accepted,
+            "unread": self.unread,
             "stages": dict(self.stages),
             "rejections": [vars(one) for one in self.rejections],
         }
@@ -113,7 +116,9 @@ class Auditor:
         last: str = "",
     ) -> None:
         self._checks = (ANY_ROW if checks is None else tuple(checks), (self._too_long,))
-        self._seen: dict[int, str] = {}
+        self._unread = checks is None
+        self._seen: dict[int, tuple[str, str]] = {}
+        self._seen_here: dict[int, str] = {}
         self._seen_last: set[int] = set()
         self._length = length
         self._cutoff = cutoff
@@ -127,6 +132,8 @@ class Auditor:
             found = self.first_problem(example, split)
             if found is None:
                 audit.accepted += 1
+                if self._unread and example.origin.generator in TEMPLATED:
+                    audit.unread += any(unread(example))
                 yield example
             else:
                 audit.reject_row(example.id, *found)
@@ -145,23 +152,30 @@ class Auditor:
 
     def _repeated(self, example: Example, split: str) -> Finding | None:
         text = _conversation(example)
-        gold = canonical_json([call.model_dump() for call in example.calls])
-        key = short_hash(normalise(text) + gold)
+        words = normalise(text) + canonical_json([call.model_dump() for call in example.calls])
+        asked = short_hash(words)
+        whole = short_hash(f"{split}/{words}/{normalise(example.response)}")
         name = f"{example.id} in {split}"
-        if key in self._seen:
-            return "duplicate", f"says the same as {self._seen[key]}"
-        if key in self._seen_last:
+        if whole in self._seen_here:
+            return "duplicate", f"says the same as {self._seen_here[whole]}"
+        if whole in self._seen_last:
             return "duplicate", f"says the same as an earlier row of {split}"
+        # What is right may be said in other words, but not of what another split asks.
+        other, where = self._seen.get(asked, ("", split))
+        if where != split:
+            return "duplicate", f"says the same as {other}"
         if self._near is not None:
-            signed = sign(text, gold)
+            steps, answer = _steps(example), example.response
+            signed = sign(_said(example), steps, answer=answer, split=split)
             if found := self._near.find(signed):
                 return "near-duplicate", f"says nearly the same as {found}"
             if split != self._last:
                 self._near.add(signed, name)
         if split == self._last:
-            self._seen_last.add(key)
+            self._seen_last.add(whole)
         else:
-            self._seen[key] = name
+            self._seen[asked] = (name, split)
+            self._seen_here[whole] = name
         return None
 
 
@@ -170,6 +184,19 @@ def _conversation(example: Example) -> str:
         " ".join([m.content or "", *(canonical_json(c.model_dump()) for c in m.tool_calls)])
         for m in example.messages
         if m.role != "system"
+    )
+
+
+def _said(example: Example) -> str:
+    """What was said in words: calls and what they gave back would make unlike requests alike."""
+    return "\n".join(m.content or "" for m in example.messages if m.role in ("user", "assistant"))
+
+
+def _steps(example: Example) -> str:
+    """Which turn of the conversation it is, and the calls up to it and of it."""
+    made = [m.tool_calls for m in example.messages if m.role != "system"]
+    return canonical_json(
+        [[call.model_dump() for call in calls] for calls in (*made, example.calls)]
     )
 
 
@@ -189,12 +216,11 @@ def schema(example: Example, _: str) -> Iterator[Finding]:
 def grounding(example: Example, _: str) -> Iterator[Finding]:
     """Whether every gold value is said, follows from what is said, or is a default.
 
-    What a template says in words that only its catalog knows (36度5, five foot seven) cannot be read here:
-    `build.checks_against` can.
+    A template may say a value in words that only its catalog knows (five foot seven), so rows of templates
+    are not rejected here: `build.checks_against` can tell.
     """
-    if example.origin.generator in TEMPLATED:
-        return
-    yield from (("grounding", reason) for reason in _grounding(example))
+    if example.origin.generator not in TEMPLATED:
+        yield from (("grounding", reason) for reason in unread(example))
 
 
 def language(example: Example, _: str) -> Iterator[Finding]:
@@ -243,93 +269,6 @@ def _form(example: Example) -> Iterator[str]:
             open_calls -= 1
         else:
             open_calls = len(message.tool_calls)
-
-
-def _grounding(example: Example) -> Iterator[str]:
-    text = _Text(example)
-    tools = {tool.name: tool for tool in example.tools}
-    for call in example.calls:
-        for name, value in call.arguments.items():
-            schema = _property(tools.get(call.name), name)
-            if not _grounded(value, schema, text):
-                yield f"{call.name}.{name}: {value!r} cannot be read off the conversation"
-
-
-def _property(tool: Tool | None, name: str) -> Mapping[str, Any]:
-    schema = tool.properties.get(name, {}) if tool else {}
-    return schema if isinstance(schema, Mapping) else {}
-
-
-class _Text:
-    """What values are looked for in: all that was said or given back, folded."""
-
-    def __init__(self, example: Example) -> None:
-        said = " ".join(
-            (m.content or "") + " ".join(canonical_json(c.arguments) for c in m.tool_calls)
-            for m in example.messages
-        )
-        self.plain = _folded(said)
-        self.dense = normalise(said)
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def _grounded(value: Any, schema: Mapping[str, Any], text: _Text) -> bool:
-    # An enum's value and a yes or no are meant by words of any kind: nothing can be said of them.
-    if isinstance(value, bool) or value is None or "enum" in schema or "const" in schema:
-        return True
-    if "default" in schema and schema["default"] == value:
-        return True
-    if isinstance(value, list):
-        return all(_grounded(one, schema.get("items") or {}, text) for one in value)
-    if isinstance(value, dict):
-        inner = schema.get("properties") or {}
-        return all(_grounded(one, inner.get(name) or {}, text) for name, one in value.items())
-    if isinstance(value, int | float):
-        return _number_stands(value, text)
-    return _text_stands(str(value), text)
-
-
-def _number_stands(value: float, text: _Text) -> bool:
-    """Whether a number is said, in digits or words, or as it would be in another unit."""
-    # Minutes of hours, cents, thousands and 万: 120 is said as two hours, 12000 as 1.2万.
-    others = [value, *(value / f for f in _FACTORS), *(value * f for f in _FACTORS)]
-    return any(word in text.plain for other in others for word in _number_words(other))
-
-
-_FACTORS = (60, 100, 1000, 10_000)
-
-
-def _number_words(value: float) -> set[str]:
-    words = {f"{value:g}", str(value)}
-    if value == int(value):
-        words |= {str(int(value)), f"{int(value):,}"}
-        if 0 <= value <= 9999:
-            words |= {chinese(int(value)), english(int(value))}
-        if value == 2:
-            words |= {"两", "both", "couple"}
-    return words
-
-
-def _text_stands(value: str, text: _Text) -> bool:
-    plain = normalise(value)
-    if not plain or plain in text.dense:
-        return True
-    if _is_time(value):  # said in too many ways to be found here
-        return True
-    # Free text may be put in other words, but not in words that have nothing to do with it.
-    pieces = [word for word in _folded(value).split() if len(word) > 2]
-    return bool(pieces) and sum(piece[:5] in text.plain for piece in pieces) * 2 >= len(pieces)
-
-
-def _is_time(value: str) -> bool:
-    try:
-        date.fromisoformat(value[:10])
-    except ValueError:
-        return len(value) in (4, 5, 8) and value.replace(":", "").isdigit() and ":" in value
-    return True
 
 
 def _language(example: Example) -> Iterator[str]:

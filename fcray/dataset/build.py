@@ -27,7 +27,7 @@ from fcray.dataset.audit import (
 )
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.draw import LEARNED, SPLITS, Plan, draw
-from fcray.dataset.masking import MASKED, Masks
+from fcray.dataset.masking import MASKED, MASKS, Masks
 from fcray.dataset.offers import Offers
 from fcray.dataset.synthesize import Maker
 from fcray.dataset.unseen import UnseenValues
@@ -133,11 +133,25 @@ def checks_against(spec: DataSpec, catalog: Catalog) -> tuple[Check, ...]:
             if bare is None:
                 yield "schema", "its masked names are none of these catalogs'"
                 return
+            if not _is_as_masked(example, bare, masks[origin.seed]):
+                yield "schema", "its masked tools are not those of these catalogs"
             example = bare
         yield from verifier.findings(example)
         yield from leaks(example, split.partition(".")[0], spec.held_out_tools, unseen)
 
     return (form, sharp, execution)
+
+
+def _is_as_masked(example: Example, bare: Example, masks: Masks) -> bool:
+    """Whether the tools of a row are what masking makes of them: their names alone do not tell."""
+    empty = bare.model_copy(update={"messages": (), "calls": (), "response": ""})
+    names = [tool.name for tool in example.tools]
+    # Which mask it is follows from the row's id; where that was changed, one of these has it too.
+    for identity in (example.id, *map(str, range(30 * MASKS))):
+        masked = masks.apply(empty.model_copy(update={"id": identity})).tools
+        if [tool.name for tool in masked] == names:
+            return masked == example.tools
+    return False
 
 
 def leaks(

@@ -1,7 +1,7 @@
 """Nearly the same requests, found by MinHash in a locality-sensitive index.
 
 Two rows are near-duplicates when their words nearly agree *and* the same is right for both: a pair that
-differs in one value, or asks for another call, is a contrast to learn from. Knows nothing of splits.
+differs in one value, or asks for another call, is a contrast to learn from. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from rensa import RMinHash, RMinHashLSH  # type: ignore[attr-defined]
 
 from fcray.dataset.speech import is_chinese
-from fcray.dataset.split import normalise
+from fcray.dataset.split import normalise, short_hash
 
 NEAR = 0.85
 """Jaccard similarity from which two requests are nearly the same."""
@@ -24,22 +24,30 @@ class Signed(NamedTuple):
     """A request's MinHash signature, and what is right for it."""
 
     signature: Any
-    gold: str
+    gold: int
+    answer: int
+    split: str
+
+    def asks_as(self, other: Signed) -> bool:
+        """Whether the same is right for both. What a test asks must not be learnt, in whatever words."""
+        alike = self.answer == other.answer or self.split != other.split
+        return self.gold == other.gold and alike
 
 
-def sign(text: str, gold: str) -> Signed:
+def sign(text: str, gold: str, *, answer: str = "", split: str = "") -> Signed:
     """What requests are compared by.
 
     Parameters
     ----------
     gold: One spelling of what is right; rows of different gold are never near-duplicates.
+    answer: The words that are right, where there are any; of one split, rows of different ones are none.
     """
     plain = normalise(text)
     # Two Chinese characters say about as much as four letters.
     size = 2 if is_chinese(plain) else 4
     signature = RMinHash(num_perm=PERMUTATIONS, seed=1)
     signature.update([plain[i : i + size] for i in range(max(1, len(plain) - size + 1))])
-    return Signed(signature, gold)
+    return Signed(signature, short_hash(gold), short_hash(normalise(answer)), split)
 
 
 class NearDuplicates:
@@ -56,7 +64,7 @@ class NearDuplicates:
         for number in numbers:
             other, name = self._seen[number]
             similarity: float = other.signature.jaccard(signed.signature)
-            if other.gold == signed.gold and similarity >= self._threshold:
+            if other.asks_as(signed) and similarity >= self._threshold:
                 return name
         return None
 

@@ -29,7 +29,16 @@ BOOK = Tool(
             "unit": {"type": "string", "default": "CNY"},
             "names": {"type": "array", "items": {"type": "string"}},
             "place": {"type": "object", "properties": {"city": {"type": "string"}}},
+            "on": {"type": "boolean"},
+            "with_breakfast": {"type": "boolean"},
+            "mood": {"$ref": "#/$defs/mood"},
+            "view": {"anyOf": [{"enum": ["sea", "yard"]}, {"type": "null"}]},
+            "anything": {"type": "array", "items": True},
+            "nested": {"type": "object", "properties": {"any": True}},
+            "at": {"type": "string"},
+            "level": {"type": "number"},
         },
+        "$defs": {"mood": {"enum": ["festive", "calm"]}},
     },
 )
 
@@ -62,6 +71,31 @@ GROUNDED: list[tuple[str, dict[str, Any]]] = [
     ("a tiny one", {"size": "s", "quiet": True}),
     ("whatever", {"unit": "CNY"}),
     ("Ann and Bob in Rome", {"names": ["Ann", "Bob"], "place": {"city": "Rome"}}),
+    ("1,500 apples", {"seats": 1500}),
+    ("two hundred and five people", {"seats": 205}),
+    ("half an hour", {"seats": 30}),
+    ("a minute and a half", {"seats": 90}),
+    ("for 30 years", {"seats": 360}),
+    ("1.65 m tall", {"seats": 165}),
+    ("身高1米65", {"seats": 165}),
+    ("36度5就行", {"level": 36.5}),
+    ("打八折", {"seats": 20}),
+    ("百分之五", {"level": 0.05}),
+    ("the eighth floor", {"seats": 8}),
+    ("-5 degrees", {"seats": -5}),
+    ("account 6222 0212 3456", {"seats": 622202123456}),
+    ("for October 7th", {"day": "2026-10-07"}),
+    ("10月7号", {"day": "2026-10-07"}),
+    ("on the 7th, next month", {"day": "2026-10-07"}),
+    ("in 2012", {"day": "2012-12-31"}),
+    ("at a quarter to five", {"at": "16:45"}),
+    ("how much is 500美元", {"note": "USD"}),
+    ("5 pounds in yen", {"note": "GBP", "at": "JPY"}),
+    ("turn it off", {"on": False}),
+    ("turn it off, then on again", {"on": True}),
+    ("with breakfast, no sugar", {"with_breakfast": True}),
+    ("a happy one by the water", {"mood": "festive", "view": "sea"}),
+    ("x and 3", {"anything": ["x"], "nested": {"any": 3}}),
 ]
 UNGROUNDED: list[tuple[str, dict[str, Any]]] = [
     ("for 12 people", {"seats": 13}),
@@ -70,6 +104,25 @@ UNGROUNDED: list[tuple[str, dict[str, Any]]] = [
     ("whatever", {"unit": "Zlotys"}),
     ("Ann and Bob", {"names": ["Ann", "Zaphod"]}),
     ("in Rome", {"place": {"city": "Oslo"}}),
+    ("1500 apples", {"seats": 5}),
+    ("twenty-five apples", {"seats": 5}),
+    ("三十五个人", {"seats": 5}),
+    ("下周三", {"seats": 3}),
+    ("October 7th", {"seats": 7}),
+    ("for 5 people", {"seats": 300}),
+    ("for some", {"level": float("nan")}),
+    ("for some", {"level": float("inf")}),
+    ("for some", {"seats": 10**400}),
+    ("next Friday", {"day": "1776-07-04"}),
+    ("October 7th", {"day": "2026-11-07"}),
+    ("October 7th", {"day": "1776-10-07"}),
+    ("as you like", {"day": "2026-10-07"}),
+    ("as you like", {"at": "16:45"}),
+    ("one hundred", {"note": "red"}),
+    ("500 dollars", {"note": "EUR"}),
+    ("turn it off", {"on": True}),
+    ("without breakfast", {"with_breakfast": True}),
+    ("I don't want a breakfast", {"with_breakfast": True}),
 ]
 
 
@@ -84,9 +137,17 @@ def test_what_is_said_is_grounded(request_text: str, arguments: dict[str, Any]) 
 
 @pytest.mark.parametrize(("request_text", "arguments"), UNGROUNDED)
 def test_what_is_not_said_is_rejected(request_text: str, arguments: dict[str, Any]) -> None:
-    found = Auditor().first_problem(row(request_text, book(**arguments)), "a")
+    language = "zh" if any("\u3400" <= c <= "\u9fff" for c in request_text) else "en"
+    found = Auditor().first_problem(row(request_text, book(**arguments), language=language), "a")
     assert found is not None
     assert found[0] == "grounding"
+
+
+def test_a_relative_day_is_near_the_one_that_is_told() -> None:
+    told = Message(role="system", content="Today is 2026-01-01, Thursday.")
+    for day, sound in (("2026-01-09", True), ("2040-01-09", False)):
+        example = row("next Friday", book(day=day), messages=(told, user("next Friday")))
+        assert (Auditor().first_problem(example, "a") is None) == sound
 
 
 RATE = shipped().tools["get_exchange_rate"]
@@ -161,10 +222,38 @@ def test_near_duplicates_are_found_within_and_across_splits() -> None:
         found = auditor.first_problem(row(other), split)
         assert found is not None
         assert found[0] == "near-duplicate"
+    # Of one split other words may be right; what another split asks must not be learnt at all.
+    again = row("Well, " + long, response="I can't.")
+    assert auditor.first_problem(again, "train") is None
+    assert auditor.first_problem(again.model_copy(update={"id": "again"}), "test") is not None
     # Nearly the same words that ask for something else are a contrast, not a duplicate.
     assert auditor.first_problem(row(long + "s", book(seats=2)), "test") is not None
     assert auditor.first_problem(row(long + " for 2", book(seats=2)), "test") is None
     assert auditor.first_problem(row("Something else that nobody has said so far"), "test") is None
+
+
+def test_the_same_words_with_another_answer_are_another_row_of_their_split() -> None:
+    auditor = Auditor()
+    assert auditor.first_problem(row("Hello there"), "train") is None
+    assert auditor.first_problem(row("Hello there", response="Good day."), "train") is None
+    found = auditor.first_problem(row("Hello there", response="What?"), "test")
+    assert found is not None
+    assert found[0] == "duplicate"
+
+
+def test_turns_of_one_conversation_are_no_duplicates() -> None:
+    auditor = Auditor()
+    long = "I would like to know everything that there is to know about the weather in these parts"
+    said = Message(role="assistant", content="Fine.")
+    once = row(long)
+    twice = row(long, messages=(user(long), said, user("OK.")))
+    assert auditor.first_problem(once, "train") is None
+    assert auditor.first_problem(twice, "train") is None
+    # After other calls the same words are another row as well.
+    for seats in (1, 2):
+        made = Message(role="assistant", tool_calls=(book(seats=seats),))
+        after = row(long, messages=(user(long), made, Message(role="tool", content="{}")))
+        assert auditor.first_problem(after, "train") is None
 
 
 def test_rows_that_were_built_pass() -> None:
@@ -172,6 +261,18 @@ def test_rows_that_were_built_pass() -> None:
     passed = list(Auditor().accepted(rows(), "train", audit))
     assert audit.rejections == []
     assert len(passed) == len(rows())
+    assert audit.unread == 0
+
+
+def test_what_templates_say_in_words_of_their_own_is_counted() -> None:
+    origin = Origin(generator="template", language="en", domain="d", kind="call")
+    example = row("paint it", book(note="red"), origin=origin)
+    audit = Audit()
+    assert list(Auditor().accepted([example], "a", audit)) == [example]
+    assert audit.unread == audit.as_json()["unread"] == 1
+    audit = Audit()
+    assert list(Auditor(checks=()).accepted([example], "a", audit)) == [example]
+    assert audit.unread == 0
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} with the published rows is absent")
@@ -183,5 +284,6 @@ def test_published_rows_are_mostly_sound() -> None:
         pass
     # Small talk repeats itself in the source.
     again = audit.stages["duplicate"] + audit.stages["near-duplicate"]
-    assert audit.accepted + again > 0.95 * audit.rows
+    assert again < 0.2 * audit.rows
+    assert audit.accepted + again > 0.98 * audit.rows
     assert audit.stages["schema"] == 1

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 import pytest
 
-from fcray.dataset.build import build_from
+from fcray.dataset.build import build_from, checks_against
 from fcray.dataset.catalog import Catalog, load_catalogs
-from fcray.dataset.verify import Verifier
+from fcray.dataset.speech import When, context
+from fcray.dataset.verify import Verifier, today_of
 from fcray.spec import Kind
 from fcray.tools import Example, Message, ToolCall
 from tests.dataset.catalogs import DATA, plain
@@ -268,6 +269,131 @@ def a_tool_that_nobody_offers(row: Example, rng: random.Random) -> Example | Non
     return row.model_copy(update={"response": "Sorry. What I can use: do_everything."})
 
 
+def the_first_call_again(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "parallel":
+        return None
+    return row.model_copy(update={"calls": (row.calls[0], row.calls[0])})
+
+
+def the_second_step_first(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "sequence" or row.messages[-1].role != "tool":
+        return None
+    asked = tuple(message for message in row.messages if message.role in ("system", "user"))
+    return row.model_copy(update={"messages": asked})
+
+
+def no_optional_argument(row: Example, rng: random.Random) -> Example | None:
+    at = [
+        (index, name)
+        for index, call in enumerate(row.calls)
+        for name in call.arguments
+        if name not in catalog().tools[call.name].required
+    ]
+    if not at:
+        return None
+    index, name = rng.choice(at)
+    calls, kept = list(row.calls), dict(row.calls[index].arguments)
+    del kept[name]
+    calls[index] = ToolCall(name=calls[index].name, arguments=kept)
+    return row.model_copy(update={"calls": tuple(calls)})
+
+
+def another_call_before(row: Example, rng: random.Random) -> Example | None:
+    made = [index for index, message in enumerate(row.messages) if message.tool_calls]
+    if not made:
+        return None
+    messages = list(row.messages)
+    (call,) = messages[made[0]].tool_calls
+    others = [
+        one
+        for other in rows()
+        for one in other.calls
+        if one.name == call.name and one.arguments != call.arguments
+    ]
+    messages[made[0]] = Message(role="assistant", tool_calls=(rng.choice(others),))
+    return row.model_copy(update={"messages": tuple(messages)})
+
+
+def done_instead_of_a_question(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "slot_filling":
+        return None
+    messages = [
+        Message(role="assistant", content="It is done.") if m.role == "assistant" else m
+        for m in row.messages
+    ]
+    return row.model_copy(update={"messages": tuple(messages)})
+
+
+def words_beside_the_call(row: Example, rng: random.Random) -> Example | None:
+    return row.model_copy(update={"response": "I will not do that."}) if row.calls else None
+
+
+def done_instead_of_refused(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "invalid":
+        return None
+    said = "好的，已经办好了。" if row.origin.language == "zh" else "Sure, all set!"
+    return row.model_copy(update={"response": said})
+
+
+def descriptions_swapped(row: Example, rng: random.Random) -> Example | None:
+    if len(row.tools) < 2:
+        return None
+    one, two, *others = row.tools
+    swapped = (
+        one.model_copy(update={"description": two.description}),
+        two.model_copy(update={"description": one.description}),
+    )
+    return row.model_copy(update={"tools": (*swapped, *others)})
+
+
+def no_tools(row: Example, rng: random.Random) -> Example | None:
+    return row.model_copy(update={"tools": ()})
+
+
+def another_kind(row: Example, rng: random.Random) -> Example | None:
+    kind = {"call": "contrast", "contrast": "call", "irrelevant": "contrast"}.get(row.origin.kind)
+    if kind is None:
+        return None
+    return row.model_copy(update={"origin": row.origin.model_copy(update={"kind": kind})})
+
+
+def a_call_as_a_sequence(row: Example, rng: random.Random) -> Example | None:
+    if row.origin.kind != "call":
+        return None
+    return row.model_copy(update={"origin": row.origin.model_copy(update={"kind": "sequence"})})
+
+
+def another_domain(row: Example, rng: random.Random) -> Example | None:
+    domain = "iot" if row.origin.domain != "iot" else "office"
+    return row.model_copy(update={"origin": row.origin.model_copy(update={"domain": domain})})
+
+
+def no_day_told(row: Example, rng: random.Random) -> Example | None:
+    return row.model_copy(update={"messages": row.messages[1:]})
+
+
+def a_day_that_is_none(row: Example, rng: random.Random) -> Example | None:
+    told = Message(role="system", content="Today is 1999-01-01, Sunday.")  # it was a Friday
+    return row.model_copy(update={"messages": (told, *row.messages[1:])})
+
+
+def another_day_told(row: Example, rng: random.Random) -> Example | None:
+    """Of a row whose gold follows from the day."""
+    day = today_of(row)
+    relative = [
+        name
+        for call in row.calls
+        for name in call.arguments
+        if isinstance(catalog().about[call.name].forms[name]["zh"][0].value, When)
+        and not call.arguments[name].endswith(day.isoformat()[4:] if day else "")
+    ]
+    said = "".join(m.content or "" for m in row.messages if m.role == "user")
+    if day is None or not relative or any(c.isdigit() for c in said):
+        return None
+    told = Message(role="system", content=context(day.replace(year=2033), row.origin.language))
+    return row.model_copy(update={"messages": (told, *row.messages[1:])})
+
+
 CORRUPTIONS: tuple[Corrupt, ...] = (
     another_tool,
     a_tool_that_is_none,
@@ -297,6 +423,21 @@ CORRUPTIONS: tuple[Corrupt, ...] = (
     another_result_told,
     another_answer,
     a_tool_that_nobody_offers,
+    the_first_call_again,
+    the_second_step_first,
+    no_optional_argument,
+    another_call_before,
+    done_instead_of_a_question,
+    words_beside_the_call,
+    done_instead_of_refused,
+    descriptions_swapped,
+    no_tools,
+    another_kind,
+    a_call_as_a_sequence,
+    another_domain,
+    no_day_told,
+    a_day_that_is_none,
+    another_day_told,
 )
 
 
@@ -313,3 +454,28 @@ def test_corruption_is_caught(corrupt: Corrupt) -> None:
             planted += 1
             assert verifier().reasons(spoiled), (row, spoiled)
     assert planted > 10
+
+
+def test_parallel_calls_may_come_in_any_order() -> None:
+    turned = [
+        row.model_copy(update={"calls": row.calls[::-1]})
+        for row in rows()
+        if row.origin.kind == "parallel"
+    ]
+    assert turned
+    assert all(verifier().reasons(row) == [] for row in turned)
+
+
+def test_masked_tools_are_those_of_the_catalog() -> None:
+    spec = plain("x", train=150, validation=1, test=1, masked=1)
+    _, sharp, _ = checks_against(spec, catalog())
+    planted = 0
+    for row in build_from(spec, catalog()).train:
+        assert list(sharp(row, "train")) == []
+        # An id that was changed tells no longer which mask it was.
+        assert list(sharp(row.model_copy(update={"id": f"mine-{row.id}"}), "train")) == []
+        if spoiled := descriptions_swapped(row, random.Random()):
+            planted += 1
+            stage, reason = next(sharp(spoiled, "train"))
+            assert (stage, reason) == ("schema", "its masked tools are not those of these catalogs")
+    assert planted > 100
