@@ -6,7 +6,6 @@ nothing of printing: progress goes to a `Reporter`.
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import time
@@ -29,6 +28,7 @@ from fcray.spec import SweepSpec
 from fcray.sweep import run as sweep
 from fcray.sweep.memory import check_memory
 from fcray.sweep.search import StudyTrial
+from fcray.tracking.card import model_card
 from fcray.tracking.record import (
     Condition,
     CurvePoint,
@@ -237,7 +237,10 @@ class Job:
             "verdict": [asdict(condition) for condition in verdict.conditions],
             "git_revision": git_revision(),
         }
-        card = model_card(self.spec, facts, scores)
+        asked = next(
+            (row for row in data.test if row.calls and len(row.messages) <= 2), data.test[0]
+        )
+        card = model_card(self.spec, facts, scores, asked)
         manifest = self.registry.add(self.spec.promotion.name, adapter, facts, card=card)
         self.registry.point(CHAMPION, manifest.version)
         return manifest
@@ -357,27 +360,3 @@ def git_revision() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def model_card(spec: SweepSpec, facts: dict[str, Any], scores: Scores) -> str:
-    """The adapter's README.md."""
-    return f"""---
-library_name: peft
-base_model: {facts["base"]}
-tags: [function-calling, lora, fcray]
----
-# {spec.promotion.name}
-
-A LoRA adapter for function calling on `{facts["base"]}` (revision {facts["revision"]}), trained on its
-weights as {facts["quantization"].upper()} rounds them, and measured on the same.
-
-| measure | value | examples |
-| --- | --- | --- |
-| intent accuracy | {scores.intent_accuracy:.1%} | {scores.examples} |
-| argument F1 | {scores.argument_f1:.1%} | {scores.examples} |
-| semantic frame accuracy | {scores.frame_accuracy:.1%} | {scores.examples} |
-
-- Data: sha256 `{facts["data_sha256"]}`, {spec.data.train} training examples.
-- Trial {facts["trial"]} of sweep `{spec.name}`: `{json.dumps(facts["config"])}`.
-- The base model's own licence holds; the adapter adds none.
-"""
