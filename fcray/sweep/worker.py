@@ -138,6 +138,7 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     import torch
 
     from fcray import models
+    from fcray.training.checkpoints import is_whole
     from fcray.training.trainer import total_steps, train
 
     spec = context.spec
@@ -151,7 +152,11 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     resuming = start.as_directory() if start else contextlib.nullcontext(None)
     failed = True
     try:
-        with resuming as folder, tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch:
+        with resuming as kept, tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch:
+            folder = Path(kept) if kept else None
+            if folder and not is_whole(folder):
+                logger.warning("trial %d begins anew: its checkpoint is torn", number)
+                folder = None
             train(
                 models.load(spec.model),
                 examples,
@@ -163,7 +168,7 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
                 ),
                 on_checkpoint=reports.on_checkpoint,
                 on_step=reports.on_step,
-                resume_from=Path(folder) if folder else None,
+                resume_from=folder,
             )
         failed = False
     finally:

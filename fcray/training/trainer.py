@@ -24,6 +24,7 @@ from fcray.prompting import RenderedExample, Renderer
 from fcray.spec import LoraConfig, TrainingSpec
 from fcray.tools import Example
 from fcray.training import attention, memory
+from fcray.training.checkpoints import check_plan, plan_hash, seal
 from fcray.training.curriculum import Curriculum
 from fcray.training.linear import fuse
 from fcray.training.lora import attach
@@ -119,6 +120,8 @@ def train(
 
     Raises
     ------
+    UserError: No row is short enough, `resume_from` is no whole checkpoint of this run, or there is no
+        room in memory.
     DivergedError: The loss is NaN or infinite.
     """
     set_seed(training.seed)
@@ -142,7 +145,10 @@ def train(
     fused = fuse(model)
     if base.device.type == "cpu":
         attention.use(base.model)
-    callback = _Watch(curriculum, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
+    plan = plan_hash(steps)
+    if resume_from:
+        check_plan(resume_from, plan)
+    callback = _Watch(curriculum, plan, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
     trainer = _PackedTrainer(
         model=model,
         args=_arguments(
@@ -262,11 +268,13 @@ class _Watch(TrainerCallback):
     def __init__(
         self,
         curriculum: Curriculum,
+        plan: str,
         steps: set[int],
         on_checkpoint: Callable[[Checkpoint], None] | None,
         on_step: Callable[[StepRecord], None] | None,
     ) -> None:
         self._curriculum = curriculum
+        self._plan = plan
         self._steps = steps
         self._on_checkpoint = on_checkpoint
         self._on_step = on_step
@@ -292,6 +300,7 @@ class _Watch(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         since, self._since = self._since, []
+        seal(folder, state.global_step, self._plan)
         if self._on_checkpoint:
             step, total = state.global_step, self._curriculum.total_steps
             self._on_checkpoint(Checkpoint(step, total, tuple(since), folder))
