@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fcray.prompting import Span
-from fcray.spec import ARTICLE_DEFAULTS, ARTICLE_TRAINING, STAGE_WEIGHTS, Shares
+from fcray.spec import (
+    ARTICLE_DEFAULTS,
+    ARTICLE_TRAINING,
+    STAGE_WEIGHTS,
+    LoraConfig,
+    Shares,
+    SweepSpec,
+)
 from fcray.training.curriculum import Curriculum, stage_ends
+
+SWEEPS = Path(__file__).parents[2] / "sweeps"
 
 
 @st.composite
@@ -101,3 +111,10 @@ def test_the_articles_training() -> None:
     assert (ARTICLE_DEFAULTS.rank, ARTICLE_DEFAULTS.learning_rate) == (16, 3e-5)
     assert (ARTICLE_TRAINING.epochs, ARTICLE_TRAINING.batch) == (3, 4)
     assert (ARTICLE_TRAINING.cutoff, ARTICLE_TRAINING.warmup_steps) == (512, 100)
+
+
+def test_the_articles_sweep_is_the_preset() -> None:
+    spec = SweepSpec.read(SWEEPS / "article.yaml")
+    assert spec.training == ARTICLE_TRAINING
+    fixed = {name: getattr(spec.search, name) for name in LoraConfig.model_fields}
+    assert LoraConfig.model_validate(fixed) == ARTICLE_DEFAULTS
