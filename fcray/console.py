@@ -6,6 +6,7 @@ JSON document.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -94,9 +95,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     return made
 
 
+WIDTH = 120
+"""Columns of tables that are written to a file or a pipe."""
+
+
+def _output() -> Console:
+    """Standard output, as wide as the terminal if it is one."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
 def show_run(record: RunRecord) -> None:
     """A run's record as tables on standard output."""
-    console = Console(highlight=False)
+    console = _output()
     console.print()
     if record.before and record.after:
         console.print(_before_after(record.before, record.after))
@@ -183,4 +193,4 @@ def show_scores(title: str, scores: Scores) -> None:
         rows.append(
             ("latency P50 / P99", f"{scores.latency.p50:.2f} s / {scores.latency.p99:.2f} s")
         )
-    Console(highlight=False).print(table(title, ("measure", "value>"), rows))
+    _output().print(table(title, ("measure", "value>"), rows))

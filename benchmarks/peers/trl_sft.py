@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+PACKED = 2048
+"""Tokens of a packed sequence."""
+
 
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
@@ -33,10 +36,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = trl.SFTConfig(
             output_dir=folder,
-            max_length=max(len(row["input_ids"]) for row in rows) if not job["packing"] else 2048,
+            max_length=max(len(row["input_ids"]) for row in rows) if not job["packing"] else PACKED,
             packing=job["packing"],
             completion_only_loss=True,
-            per_device_train_batch_size=job["batch"],
+            per_device_train_batch_size=batch_of(job, rows),
             num_train_epochs=1,
             learning_rate=job["learning_rate"],
             lr_scheduler_type="linear",
@@ -82,6 +85,14 @@ def main() -> None:
             }
         )
     )
+
+
+def batch_of(job: dict[str, Any], rows: Any) -> int:
+    """Sequences a step: as many as hold the job's rows, so that packing makes as many steps."""
+    if not job["packing"]:
+        return int(job["batch"])
+    tokens = sum(len(row["input_ids"]) for row in rows) / len(rows)
+    return max(1, round(job["batch"] * tokens / PACKED))
 
 
 def held_out_loss(model: Any, path: str) -> float:
