@@ -146,7 +146,7 @@ def run(command: Sequence[str]) -> dict[str, Any]:
 
 
 def main(trl_python: str, rounds: int) -> None:
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"rounds": rounds}
     targets: list[tuple[str, float, float, bool]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for case, settings in CASES.items():
