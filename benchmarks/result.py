@@ -49,7 +49,7 @@ def publish(name: str, figures: dict[str, Any], targets: list[Target]) -> None:
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     console = Console(highlight=False)
     rows = [
-        (key, f"{value:,.1f}" if isinstance(value, float) else f"{value:,}")
+        (key, f"{value:,.3f}" if isinstance(value, float) else str(value))
         for key, value in figures.items()
     ]
     console.print(table(name, ("figure", "value>"), rows))

@@ -21,19 +21,24 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "benchmarks" / "peers" / "trl_sft.py"
 RANK, RATE, BATCH = 16, 1e-3, 16
+AT_ONCE = 4
+"""Rows that TRL computes at a time, gathering gradients up to the batch: its logits are large."""
 
 CASES = {
-    "short list": {"tools": ["get_weather", "set_reminder"], "rows": 64, "ratio": 5},
+    "short list": {"tools": ["get_weather", "set_reminder", "send_email"], "rows": 64, "ratio": 5},
     "long list": {
         "tools": [
             *("get_weather", "book_meeting_room", "set_reminder", "send_email"),
             *("create_calendar_event", "book_restaurant", "track_package", "set_air_conditioner"),
+            *("get_stock_quote", "screen_funds", "assess_risk_preference", "get_fund_quote"),
+            *("get_exchange_rate", "calculate_loan_payment", "set_price_alert"),
+            "query_transactions",
         ],
         "rows": 32,
         "ratio": 10,
     },
 }
-"""Tools that every row is offered, rows to train on, and how many times TRL's rate is asked for."""
+"""Tools that every row is offered (about 110 and 800 tokens), rows, and how many times TRL's rate."""
 
 
 def rows_of(case: str) -> tuple[Any, Any]:
@@ -124,11 +129,14 @@ def prepare(case: str, folder: Path) -> tuple[Path, Path]:
         "rows": files[0],
         "held_out": files[1],
         "batch": BATCH,
+        "at_once": AT_ONCE,
         "rank": RANK,
         "learning_rate": RATE,
         "bf16": models.default_dtype(spec, device) == torch.bfloat16,
         "threads": os.cpu_count() or 1,
     }
+    first = renderer.example(rows_of(case)[0][0])
+    job["list_tokens"] = len(first.prompt.prefix)
     jobs = []
     for packing in (False, True):
         path = folder / f"{case}-{'packed' if packing else 'plain'}.json"
@@ -163,6 +171,8 @@ def main(trl_python: str, rounds: int) -> None:
                 for name, contender in contenders.items():
                     found[name].append(run(contender))
                     print(f"{case}: {name}: {found[name][-1]}", file=sys.stderr, flush=True)
+            listed = json.loads(Path(plain).read_text(encoding="utf-8"))["list_tokens"]
+            figures[f"{case}: tokens of the list"] = listed
             rates = {
                 name: statistics.median(one["examples"] / one["seconds"] for one in runs)
                 for name, runs in found.items()

@@ -1,7 +1,8 @@
 """LoRA by TRL's SFTTrainer on rows that are tokens already. Runs in TRL's own environment.
 
 Usage: trl_sft.py JOB, a JSON file with `model` (folder), `rows` and `held_out` (JSON lines of `input_ids` and
-`completion_mask`), `packing`, `batch`, `rank`, `learning_rate`, `bf16`, `threads`. Prints one line of JSON.
+`completion_mask`), `packing`, `batch`, `at_once`, `rank`, `learning_rate`, `bf16`, `threads`. Prints a line
+of JSON.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def main() -> None:
             max_length=max(len(row["input_ids"]) for row in rows) if not job["packing"] else PACKED,
             packing=job["packing"],
             completion_only_loss=True,
-            per_device_train_batch_size=batch_of(job, rows),
+            per_device_train_batch_size=1 if job["packing"] else job["at_once"],
+            gradient_accumulation_steps=accumulation(job, rows),
             num_train_epochs=1,
             learning_rate=job["learning_rate"],
             lr_scheduler_type="linear",
@@ -87,10 +89,10 @@ def main() -> None:
     )
 
 
-def batch_of(job: dict[str, Any], rows: Any) -> int:
-    """Sequences a step: as many as hold the job's rows, so that packing makes as many steps."""
+def accumulation(job: dict[str, Any], rows: Any) -> int:
+    """Passes of an optimizer step: it has the job's batch of rows, or as many packed tokens."""
     if not job["packing"]:
-        return int(job["batch"])
+        return int(job["batch"] // job["at_once"])
     tokens = sum(len(row["input_ids"]) for row in rows) / len(rows)
     return max(1, round(job["batch"] * tokens / PACKED))
 
