@@ -63,15 +63,12 @@ def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Callable
         yield advance
 
 
-def with_progress(rows: Iterable[Any], title: str, *, quiet: bool) -> Iterator[Any]:
-    """The rows, counted on standard error as they are taken; `title` may be a path or URL."""
-    with progress_over(rows, title, quiet=quiet) as counted:
-        yield from counted
-
-
 @contextmanager
 def progress_over(rows: Iterable[Any], title: str, *, quiet: bool) -> Iterator[Iterator[Any]]:
-    """`with_progress`, its bar gone when the block is left: an error is said on a clean line."""
+    """The rows, counted on standard error as they are taken; `title` may be a path or URL.
+
+    The count is gone when the block is left, so that an error is said on a clean line.
+    """
 
     def counted() -> Iterator[Any]:
         for row in rows:
@@ -207,7 +204,9 @@ def catalog(
     """
     from fcray.dataset.catalog import load_catalogs
     from fcray.dataset.derive import catalog_text
+    from fcray.dataset.files import failures_named
     from fcray.dataset.sources import load_tools
+    from fcray.tracking.files import write_atomically
 
     path = out / "tools.yaml"
     if path.exists() and not force:
@@ -221,13 +220,8 @@ def catalog(
     with tempfile.TemporaryDirectory() as scratch:  # what is written can be read
         (Path(scratch) / "tools.yaml").write_text(text, encoding="utf-8")
         made = load_catalogs([scratch])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        aside = out / ".tools.yaml.new"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", file=path) from None
+    with failures_named(str(path)):
+        write_atomically(path, text)
     if as_json:
         names = list(made.tools.names)
         print_json({"path": str(path), "tools": names, "left_out": left_out, "notes": notes})
@@ -285,11 +279,12 @@ def import_rows(
             rows, known, report, domain=domain, catalog=catalog, answers=gold
         )
 
-    examples = with_progress(read(report), rows, quiet=as_json)
-    if perturb:
-        perturber = Perturber(read(transfer.Report()), seed=0)
-        examples = _with_perturbed(examples, perturber, perturb, report)
-    transfer.write_examples(out, transfer.format_named("fcray"), examples)
+    with progress_over(read(report), rows, quiet=as_json) as found:
+        examples = found
+        if perturb:
+            perturber = Perturber(read(transfer.Report()), seed=0)
+            examples = _with_perturbed(found, perturber, perturb, report)
+        transfer.write_examples(out, transfer.format_named("fcray"), examples)
     _show_report(report, f"{rows} → {out}", "examples", as_json)
     for finding in about_tools.notes:
         _say(f"{tools}:{finding.line}: {finding.reason}", as_json)
@@ -503,16 +498,13 @@ def _export(form: Any, rows: str, out: str, as_json: bool) -> Any:
     report = transfer.Report()
     native = transfer.format_named("fcray")
     catalog = _tools_beside(rows)
-    examples = with_progress(
-        transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog),
-        rows,
-        quiet=as_json,
-    )
+    read = transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog)
     folder, _, file = out.rpartition("/")
     listed = form.name == "sharegpt" and not out.endswith(".parquet")
     if listed:  # before anything is written, it must be readable
         transfer.read_dataset_info(folder)
-    transfer.write_examples(out, form, examples, report)
+    with progress_over(read, rows, quiet=as_json) as examples:
+        transfer.write_examples(out, form, examples, report)
     if form.apart:
         _say(f"{form.apart}: {transfer.beside(out)}", as_json)
     if listed:

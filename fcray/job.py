@@ -120,9 +120,10 @@ class Job:
         with self.phase("data"):
             models.resolve(self.spec.model)
             built = build(self.spec.data)
-            slots = sweep.trial_slots(self.spec, self.spec.budget.trials)
-            if advice := check_memory(self.spec, built.train, slots):
-                self._reporter.note(advice)
+            if not self.finished:
+                slots = sweep.trial_slots(self.spec, self.spec.budget.trials)
+                if advice := check_memory(self.spec, built.train, slots):
+                    self._reporter.note(advice)
             sweep.make_folder(self.spec, self.folder)
             return sweep.keep_dataset(self.spec, self.folder, built)
 

@@ -192,7 +192,11 @@ class ToolCatalog(Sequence[Tool]):
         return self._by_name[key] if isinstance(key, str) else self._tools[key]
 
     def __contains__(self, item: object) -> bool:
-        return item in self._by_name if isinstance(item, str) else item in self._tools
+        """Whether a name, or this very tool, is among them."""
+        if isinstance(item, Tool):
+            own = self._by_name.get(item.name)
+            return own is item or own == item
+        return item in self._by_name
 
     def get(self, name: str) -> Tool | None:
         """The tool of this name, if there is one."""

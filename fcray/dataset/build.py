@@ -34,7 +34,7 @@ from fcray.dataset.unseen import UnseenValues
 from fcray.dataset.verify import Verifier
 from fcray.errors import UserError
 from fcray.spec import DataSpec
-from fcray.tools import Example, Tool, ToolCatalog, canonical_json
+from fcray.tools import Example, ToolCatalog, canonical_json
 
 ORDER = (*(split for split in SPLITS if split != "train"), "train")
 """Splits as they are verified: the large one comes last and is compared with the others."""
@@ -100,15 +100,10 @@ def line(example: Example, tools: ToolCatalog) -> str:
     """One row as JSON; its tools by name where they are the dataset's own."""
     row = NATIVE.write(example.model_copy(update={"tools": ()}))
     row["tools"] = json.dumps(
-        [tool.name if _is_own(tool, tools) else tool.model_dump() for tool in example.tools],
+        [tool.name if tool in tools else tool.model_dump() for tool in example.tools],
         ensure_ascii=False,
     )
     return json.dumps(row, ensure_ascii=False) + "\n"
-
-
-def _is_own(tool: Tool, tools: ToolCatalog) -> bool:
-    own = tools.get(tool.name)
-    return own is tool or own == tool
 
 
 def checks_against(spec: DataSpec, catalog: Catalog) -> tuple[Check, ...]:

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
+from fcray.dataset.formats.base import safe_name
 from fcray.errors import UserError, first_problem, missing_extra
 from fcray.tools import TOOL_NAME, Tool, ToolCatalog
 from fcray.yamlfile import Location, YamlFile
@@ -72,10 +73,10 @@ def _command(text: str) -> list[str]:
 
 
 def _named(name: str, what: str, notes: list[str]) -> str:
-    """`name` by OpenAI's rule, each run of what may not stand in it an underscore; noted where it differs."""
+    """`name` by OpenAI's rule; noted where it differs."""
     if re.fullmatch(TOOL_NAME, name):
         return name
-    allowed = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:64]
+    allowed = safe_name(name).strip("_")
     if allowed:  # else the tool is refused
         notes.append(f"{what} is called {allowed!r} here")
     return allowed

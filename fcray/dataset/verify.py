@@ -21,7 +21,7 @@ from fcray.dataset.results import dumps, given_back, is_failure
 from fcray.dataset.speech import context, date_in, is_chinese
 from fcray.dataset.split import normalise
 from fcray.dataset.templates import Template, meant, same
-from fcray.tools import Example, Language, Message, Tool, ToolCall
+from fcray.tools import Example, Language, Message, ToolCall
 
 _TURNS: Mapping[str, tuple[str, ...]] = {
     "slot_filling": ("user says user",),
@@ -135,7 +135,7 @@ class Verifier:
         """What is offered must be the catalog's, and what the row is about must be there."""
         known, names = self._catalog.tools, {tool.name for tool in example.tools}
         for tool in example.tools:
-            if not _is_same(tool, known.get(tool.name)):
+            if tool not in known:
                 yield f"{tool.name} is not the tool of this name in the catalog"
         if not names:
             yield "no tool is offered"
@@ -363,10 +363,6 @@ def _turn(message: Message) -> str:
     if not message.tool_calls:
         return "says"
     return "calls" if len(message.tool_calls) == 1 and not message.content else "calls and says"
-
-
-def _is_same(tool: Tool, own: Tool | None) -> bool:
-    return tool is own or tool == own
 
 
 def _kind(example: Example) -> Iterator[str]:

@@ -17,7 +17,7 @@ from fcray.prompting import Renderer
 from fcray.spec import ARTICLE_DEFAULTS, Choice, LoraConfig, ModelSpec, SearchSpec, SweepSpec
 from fcray.tools import Example
 from fcray.training.memory import Numerics, Room, advice, plan, shapes_of
-from fcray.training.packing import pack_rows
+from fcray.training.packing import largest, pack_rows
 from fcray.training.trainer import render_rows
 
 LOOKED_AT = 64
@@ -40,12 +40,12 @@ def check_memory(spec: SweepSpec, examples: Sequence[Example], slots: int) -> st
     folder, _ = models.resolve(spec.model)
     tokens, labels = _longest(spec, examples, AutoTokenizer.from_pretrained(folder))
     room, base = _device(spec)
-    if room.device == "cpu":
-        room = replace(room, free=room.free // slots)
-    largest = largest_config(spec.search)
+    share = 1 / slots if room.device == "cpu" else min(spec.resources.gpus or 1.0, 1.0)
+    room = replace(room, free=int(room.free * share))
+    most = largest_config(spec.search)
     shapes = shapes_of(AutoConfig.from_pretrained(folder))
-    plan(shapes, largest, spec.training, base, room, tokens=tokens, labels=labels)
-    return advice(largest.rank, room)
+    plan(shapes, most, spec.training, base, room, tokens=tokens, labels=labels)
+    return advice(most.rank, room)
 
 
 def largest_config(search: SearchSpec) -> LoraConfig:
@@ -69,11 +69,9 @@ def _longest(spec: SweepSpec, examples: Sequence[Example], tokenizer: Any) -> tu
     training = spec.training
     rows, _ = render_rows(Renderer(tokenizer), by_size[:LOOKED_AT], training.cutoff)
     longest = sorted(rows, key=len, reverse=True)[: training.batch]
-    packs = pack_rows(longest, max(training.tokens, training.cutoff))
-    return (
-        max((len(pack) for pack in packs), default=training.cutoff),
-        max((sum(len(row.answer) for row in pack.rows) for pack in packs), default=1),
-    )
+    if not longest:  # all of them are over the cutoff
+        return training.cutoff, 1
+    return largest(pack_rows(longest, max(training.tokens, training.cutoff)))
 
 
 def _characters(example: Example) -> int:

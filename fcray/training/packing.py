@@ -179,6 +179,12 @@ def tensors(pack: Pack, device: torch.device | str = "cpu", multiple: int = 1) -
     )
 
 
+def largest(packs: Sequence[Pack]) -> tuple[int, int]:
+    """Most tokens of any pack, and most labels."""
+    labels = max(sum(len(row.answer) for row in pack.rows) for pack in packs)
+    return max(map(len, packs)), labels
+
+
 def weight_of(packs: Sequence[Pack], weights: dict[Span, float]) -> float:
     """The sum of the label weights in `packs`: what a step's loss is divided by."""
     rows = [row for pack in packs for row in pack.rows]

@@ -29,7 +29,7 @@ from fcray.training.curriculum import Curriculum
 from fcray.training.linear import fuse
 from fcray.training.lora import attach
 from fcray.training.loss import packed_loss
-from fcray.training.packing import MULTIPLE, Pack, plan_steps, tensors, weight_of
+from fcray.training.packing import MULTIPLE, Pack, largest, plan_steps, tensors, weight_of
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def _memory(
     base: BaseModel, lora: LoraConfig, training: TrainingSpec, steps: Sequence[tuple[Pack, ...]]
 ) -> tuple[memory.Estimate, bool]:
     """What the largest step will take, and whether activations must be computed anew."""
-    packs = [pack for step in steps for pack in step]
+    tokens, labels = largest([pack for step in steps for pack in step])
     quantized = getattr(base.model.config, "quantization_config", None)
     numerics = memory.Numerics(
         base.device.type,
@@ -189,8 +189,8 @@ def _memory(
         training,
         numerics,
         memory.Room.here(),
-        tokens=max(len(pack) for pack in packs),
-        labels=max(sum(len(row.answer) for row in pack.rows) for pack in packs),
+        tokens=tokens,
+        labels=labels,
     )
 
 

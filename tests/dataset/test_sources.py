@@ -292,10 +292,10 @@ def test_names_that_are_not_allowed_are_said(tmp_path: Path) -> None:
     }
     notes: list[str] = []
     tools = load_tools(str(written(tmp_path, "api.yaml", yaml.safe_dump(document))), notes)
-    assert tools.names == ("get_a-b_c", "a_b_c", "get_x", "as_it__is")
+    assert tools.names == ("get_a-b_c", "a_b__c", "get_x", "as_it__is")
     assert notes == [
         "GET /a-b/{c}/ is called 'get_a-b_c' here",
-        "the operation 'a.b__c' is called 'a_b_c' here",
+        "the operation 'a.b__c' is called 'a_b__c' here",
         "GET /x is called 'get_x' here",
     ]
 
