@@ -101,6 +101,7 @@ def ours(case: str, job: dict[str, Any]) -> dict[str, Any]:
         "examples": len(examples),
         "mebibytes": peak,
         "gpu_mebibytes": gpu,
+        "estimated": result.memory.total / 2**20,
         "loss": held_out_loss(result.model, job["held_out"]),
     }
 
@@ -184,6 +185,12 @@ def main(trl_python: str, rounds: int) -> None:
                 figures[f"{at}: held-out loss"] = round(
                     statistics.median(one["loss"] for one in runs), 4
                 )
+            own_runs = found["fcray"]
+            peak = max(one["gpu_mebibytes"] or one["mebibytes"] for one in own_runs)
+            estimated = own_runs[0]["estimated"]
+            figures[f"{case}, fcray: estimated MiB"] = round(estimated, 1)
+            off = abs(estimated / peak - 1)
+            targets.append((f"{case}: the memory estimate is off by", off, 0.15, off <= 0.15))
             best = max(rates["TRL"], rates["TRL, packing"])
             ratio, asked = rates["fcray"] / best, float(settings["ratio"])  # type: ignore[arg-type]
             targets.append((f"{case}: times TRL's better rate", ratio, asked, ratio >= asked))
