@@ -3,7 +3,7 @@
 PEFT's layer casts its input to the adapter's float32 and adds two branches; here the small products are in
 the floats of the base (bfloat16 has hardware for them), the branch is added in place, and the backward pass
 is written out. The adapter itself, its gradients and its optimizer stay in float32. The numbers are those of
-PEFT's layer, to rounding. Layers with dropout, a bias, 4-bit weights or another variant stay PEFT's.
+PEFT's layer, to rounding. Layers with dropout, 4-bit weights or another variant stay PEFT's.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ def fuse(model: Any) -> bool:
 
 
 def _is_plain(layer: Linear) -> bool:
-    """Whether `layer` has one adapter without anything special, on a linear layer without a bias."""
+    """Whether `layer` has one adapter without anything special, on an ordinary linear layer."""
     if type(layer) not in (Linear, FusedLinear) or len(layer.active_adapters) != 1:
         return False
     name = layer.active_adapters[0]
     return (
         type(layer.base_layer) is nn.Linear
-        and layer.base_layer.bias is None
         and isinstance(layer.lora_dropout[name], nn.Identity)
         and layer.lora_A[name].bias is None
         and layer.lora_B[name].bias is None
@@ -50,20 +49,25 @@ class FusedLinear(Linear):  # type: ignore[misc]
             return found
         name = self.active_adapters[0]
         down, up = self.lora_A[name].weight, self.lora_B[name].weight
+        base = self.base_layer
         result: torch.Tensor = _LoraProduct.apply(
-            x, self.base_layer.weight, down, up, self.scaling[name]
+            x, base.weight, base.bias, down, up, self.scaling[name]
         )
         return result
 
 
 class _LoraProduct(torch.autograd.Function):
-    """x W' + scale (x A') B'. x: (…, in); weight: (out, in); down A: (rank, in); up B: (out, rank)."""
+    """x W' + b + scale (x A') B'.
+
+    x: (…, in); weight W: (out, in); bias b: (out,) or None; down A: (rank, in); up B: (out, rank).
+    """
 
     @staticmethod
     def forward(
         context: Any,
         x: torch.Tensor,
         weight: torch.Tensor,
+        bias: torch.Tensor | None,
         down: torch.Tensor,
         up: torch.Tensor,
         scale: float,
@@ -71,7 +75,7 @@ class _LoraProduct(torch.autograd.Function):
         flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
         low = flat @ low_down.T
-        out = flat @ weight.T
+        out = nn.functional.linear(flat, weight, bias)
         out.addmm_(low, low_up.T)
         context.save_for_backward(flat, weight, low_down, low_up, low)
         context.scale, context.shape, context.dtype = scale, x.shape, x.dtype
@@ -89,4 +93,4 @@ class _LoraProduct(torch.autograd.Function):
             of_x = of_x.view(context.shape).to(context.dtype)
         of_down = (of_low.T @ flat).float()
         of_up = (given.T @ low).float() * context.scale
-        return of_x, None, of_down, of_up, None
+        return of_x, None, None, of_down, of_up, None

@@ -1,7 +1,8 @@
 """The loss of a pack: cross-entropy at label positions only, weighted by span.
 
-The output head is applied only where there is a label, which is exact and saves most of the logits.
-Knows nothing of optimizers or schedules.
+The output head is applied only where there is a label, which is exact and saves most of the logits; some
+labels at a time, each with its gradient at once, so that only a few rows of the vocabulary's width ever
+exist. Knows nothing of optimizers or schedules.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 from fcray.prompting import Span
 from fcray.training import attention
 from fcray.training.packing import PackTensors
+
+LABELS = 128
+"""Labels whose logits exist at a time: enough for a fast product, few enough for a processor's cache."""
 
 
 def decoder_and_head(model: Any) -> tuple[Any, Any]:
@@ -41,10 +46,45 @@ def packed_loss(model: Any, pack: PackTensors, weights: dict[Span, float]) -> to
     ).last_hidden_state[0]
     if not kept.any():
         return hidden.sum() * 0.0
-    logits = head(hidden[pack.sources[kept]]).float()
-    losses = label_losses(logits, pack.labels[kept], pack.declined[kept])
-    total: torch.Tensor = (losses * weight[kept]).sum()
+    total: torch.Tensor = _HeadLoss.apply(
+        hidden[pack.sources[kept]], head, pack.labels[kept], pack.declined[kept], weight[kept]
+    )
     return total
+
+
+class _HeadLoss(torch.autograd.Function):
+    """The weighted sum of `label_losses`, through a frozen output head.
+
+    hidden: (L, width); labels, declined, weight: (L,). Gives a scalar in float32.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any,
+        hidden: torch.Tensor,
+        head: Any,
+        labels: torch.Tensor,
+        declined: torch.Tensor,
+        weight: torch.Tensor,
+    ) -> torch.Tensor:
+        total = torch.zeros((), device=hidden.device)
+        gradients = []
+        rows = (tensor.split(LABELS) for tensor in (hidden, labels, declined, weight))
+        for states, wanted, unwanted, share in zip(*rows, strict=True):
+            with torch.enable_grad():
+                leaf = states.detach().requires_grad_()
+                losses = label_losses(head(leaf).float(), wanted, unwanted)
+                loss = (losses * share).sum()
+            gradients += torch.autograd.grad(loss, leaf)
+            total += loss.detach()
+        context.save_for_backward(torch.cat(gradients))
+        return total
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
+        (of_hidden,) = context.saved_tensors
+        return of_hidden * gradient, None, None, None, None
 
 
 def label_losses(

@@ -14,6 +14,7 @@ from typing import Any
 from fcray.errors import UserError
 from fcray.models import NF4_BLOCK, default_device, default_dtype, default_storage
 from fcray.spec import LoraConfig, ModelSpec, TrainingSpec
+from fcray.training.loss import LABELS
 
 GIB = 1 << 30
 FLOAT = 4
@@ -21,6 +22,13 @@ FLOAT = 4
 
 PROCESS = {"cpu": 650 << 20, "cuda": 550 << 20}
 """What Python, torch and its libraries take by themselves: on a CPU in memory, on a GPU its context."""
+
+HOLES = {"cpu": 0.4, "cuda": 0.0}
+"""What the heap takes besides, as a share of what comes and goes in a step.
+
+glibc's heap keeps holes between the blocks of packs of different lengths; measured 0.25 to 0.5. A fixed
+mmap threshold avoids them and makes a step a third slower. A GPU's allocator is allowed for in `TIGHT`.
+"""
 
 TIGHT = 0.92
 """Share of a device's memory that may be planned for; the rest is lost to fragmentation."""
@@ -36,6 +44,7 @@ class Estimate:
     optimizer: int
     activations: int
     logits: int
+    fragmentation: int
     process: int
 
     @property
@@ -57,6 +66,7 @@ class Shapes:
     others: Parameters elsewhere: embeddings, norms, an output head of its own.
     layers, hidden, vocabulary: As in the model's config.
     attention: Width of all attention heads together.
+    intermediate: Width of a layer's feed-forward part.
     """
 
     linears: tuple[tuple[str, int, int], ...]
@@ -64,6 +74,7 @@ class Shapes:
     layers: int
     hidden: int
     attention: int
+    intermediate: int
     vocabulary: int
 
 
@@ -90,6 +101,7 @@ def shapes_of(config: Any) -> Shapes:
         text.num_hidden_layers,
         text.hidden_size,
         text.num_attention_heads * head,
+        text.intermediate_size,
         text.vocab_size,
     )
 
@@ -145,14 +157,17 @@ def estimate(
     trained = _trained(shapes, lora)
     state = 2 if _is_8_bit(training, base.packed) else 2 * FLOAT
     size = base.float_bytes
+    activations = _activations(shapes, lora, base, tokens, checkpointing=checkpointing)
+    # Of the labels at a time: in the base's floats, and in float32 with their log-softmax and gradients.
+    logits = min(labels, LABELS) * shapes.vocabulary * (size + 3 * FLOAT)
     return Estimate(
         weights=int(linear * per_weight) + shapes.others * size,
         adapter=trained * FLOAT,
         gradients=trained * FLOAT,
         optimizer=trained * state,
-        activations=_activations(shapes, lora, size, tokens, checkpointing=checkpointing),
-        # In the base's floats and in float32, their log-softmax, and the gradients of all three.
-        logits=labels * shapes.vocabulary * (2 * size + 3 * FLOAT),
+        activations=activations,
+        logits=logits,
+        fragmentation=int((activations + logits) * HOLES[base.device]),
         process=PROCESS[base.device],
     )
 
@@ -173,27 +188,31 @@ def _trained(shapes: Shapes, lora: LoraConfig) -> int:
 
 
 def _activations(
-    shapes: Shapes, lora: LoraConfig, float_bytes: int, tokens: int, *, checkpointing: bool
+    shapes: Shapes, lora: LoraConfig, base: Numerics, tokens: int, *, checkpointing: bool
 ) -> int:
-    """What autograd keeps of one sequence, and the attention mask."""
-    per_layer = 0.0
-    for name, inputs, outputs in shapes.linears:
-        # The output is kept by what follows: an activation function, a product, the attention.
-        per_layer += outputs * float_bytes
-        if _is_trained(name, lora):
-            # The input in the adapter's floats, A's output, and the sum of both branches.
-            cast = FLOAT if float_bytes != FLOAT else 0
-            per_layer += inputs * cast + lora.rank * FLOAT + outputs * float_bytes
-    per_layer /= max(1, shapes.layers)
-    # Two norms, each with its input in float32 twice, and the residual stream.
-    per_layer += shapes.hidden * (4 * FLOAT + 2 * float_bytes)
-    # Queries and keys as they were turned, keys and values a head each, and what attention gives.
-    per_layer += shapes.attention * 5 * float_bytes
+    """What autograd keeps of one sequence, and the attention mask where there is one."""
+    size = base.float_bytes
+    # What the linear layers give is kept by what follows it, but for those two that only add to the
+    # residual stream.
+    per_layer = sum(outputs for _, _, outputs in shapes.linears) / max(1, shapes.layers)
+    per_layer += (
+        shapes.attention + 2 * shapes.intermediate
+    )  # the inputs of those two; the activation
+    per_layer *= size
+    # Two norms: their input in float32, and what they give.
+    per_layer += 2 * shapes.hidden * FLOAT
+    if base.packed or lora.dropout or lora.dora:  # PEFT's own layers: see linear.py
+        for name, inputs, outputs in shapes.linears:
+            if _is_trained(name, lora):
+                kept = (size + (1 if lora.dropout else 0)) * inputs
+                kept += 2 * size * outputs if lora.dora else 0
+                per_layer += kept / max(1, shapes.layers)
     layers = 1 if checkpointing else shapes.layers
-    kept = per_layer * layers + (
-        shapes.layers * shapes.hidden * float_bytes if checkpointing else 0
-    )
-    return int(tokens * kept) + 2 * tokens * tokens
+    per_token = per_layer * layers
+    if checkpointing:
+        per_token += shapes.layers * shapes.hidden * size
+    mask = tokens * tokens * (1 + size) if base.device == "cuda" else 0
+    return int(tokens * per_token) + mask
 
 
 @dataclass(frozen=True)

@@ -80,15 +80,19 @@ def test_without_blocks_it_is_torchs_attention(load_tiny: Callable[[], BaseModel
 
 
 @pytest.mark.parametrize("rslora", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_fused_layer_is_pefts(
-    load_tiny: Callable[[], BaseModel], dtype: torch.dtype, rslora: bool
+    load_tiny: Callable[[], BaseModel], dtype: torch.dtype, bias: bool, rslora: bool
 ) -> None:
     base = load_tiny()
     base.model.to(dtype)
     torch.manual_seed(0)
     model = attach(base, LoraConfig(rank=4, rslora=rslora))
     layer = next(m for m in model.modules() if hasattr(m, "lora_A"))
+    if bias:
+        own = torch.randn(layer.out_features, dtype=dtype)
+        layer.base_layer.bias = torch.nn.Parameter(own, requires_grad=False)
     up = layer.lora_B["default"].weight
     up.data.normal_()
     x = torch.randn(1, 5, layer.in_features, dtype=dtype, requires_grad=True)

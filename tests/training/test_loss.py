@@ -91,9 +91,16 @@ def check_exact(
 
 @pytest.mark.parametrize("weights", [*STAGES, EVERYTHING], ids=["1", "2", "3", "all"])
 @pytest.mark.parametrize("token_budget", [4096, 300])
+@pytest.mark.parametrize("labels_at_once", [7, 4096])
 def test_packs_learn_what_rows_learn(
-    model: Any, rows: list[RenderedExample], weights: Weights, token_budget: int
+    model: Any,
+    rows: list[RenderedExample],
+    weights: Weights,
+    token_budget: int,
+    labels_at_once: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("fcray.training.loss.LABELS", labels_at_once)
     assert len({row.prompt.prefix for row in rows}) == 3
     assert max(len(row) for row in rows) <= 300
     check_exact(model, rows, weights, token_budget)

@@ -101,7 +101,19 @@ def test_more_of_anything_takes_more(tokens: int, rank: int, checkpointing: bool
     base = of(lora, tokens=tokens, checkpointing=checkpointing).total
     assert of(lora, tokens=tokens + 64, checkpointing=checkpointing).total > base
     assert of(LoraConfig(rank=rank + 1), tokens=tokens, checkpointing=checkpointing).total > base
-    assert of(lora, tokens=tokens, labels=400, checkpointing=checkpointing).total > base
+    assert of(lora, tokens=tokens, labels=20, checkpointing=checkpointing).total < base
+
+
+def test_logits_exist_for_some_labels_at_a_time() -> None:
+    assert of(labels=64).logits * 2 == of(labels=128).logits == of(labels=1000).logits
+
+
+def test_a_special_layer_keeps_more() -> None:
+    plain, dropout, dora = (
+        of(lora).activations
+        for lora in (LoraConfig(), LoraConfig(dropout=0.1), LoraConfig(dora=True))
+    )
+    assert plain < dropout < dora
 
 
 def test_checkpointing_keeps_one_layer() -> None:
