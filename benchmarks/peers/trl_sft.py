@@ -54,6 +54,7 @@ def main() -> None:
             save_strategy="no",
             logging_steps=1,
             disable_tqdm=True,
+            train_sampling_strategy="sequential",
             seed=0,
         )
         lora = LoraConfig(
