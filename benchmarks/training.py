@@ -1,8 +1,8 @@
 """Examples a second of LoRA training, against TRL's SFTTrainer. Run by `make bench-training`.
 
 Same model, rows (as tokens) in the same order, LoRA, batch, rate and machine; each run in a process of its
-own, taken in turn. TRL runs in its own environment, and is timed from its first step on; fcray with all that it
-does before. The loss is the mean over held-out completions after the same rows.
+own, taken in turn. TRL runs in its own environment, and is timed from its first step on; fcray with all
+that it does before. The loss is the mean over held-out completions after the same rows.
 """
 
 from __future__ import annotations

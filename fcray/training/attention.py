@@ -21,22 +21,25 @@ NAME = "fcray_blocks"
 BLOCKS = "pack_blocks"
 """The model's argument that carries a pack's `Blocks` to every layer."""
 
-QUERIES = 256
-"""About how many queries are asked at a time: few large products are faster than many small ones."""
+QUERIES = 128
+"""How many queries are asked at a time: few large products are faster than many small ones."""
+
+KEYS = 64
+"""Keys are taken in multiples of it: for every new shape oneDNN makes, and keeps, another program."""
 
 Segments = Sequence[tuple[int, int]]
-"""(start, end) of the prefix and of every row; what lies outside them is neither read nor written."""
+"""(start, end) of the prefix and of every row, one after the other; what lies behind them sees itself."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Queries that are asked at a time: a part of the prefix, or some whole rows.
+    """Queries that are asked at a time.
 
     Attributes
     ----------
     first, end: The queries' tokens.
     own: The first of the keys that go up to `end`.
-    seen: Tokens of the prefix that all of them see besides.
+    seen: Keys from the pack's beginning that come before those, with the prefix among them.
     hidden: (queries, seen + end - own) bool; True where a query does not see a key.
     """
 
@@ -59,10 +62,11 @@ class Blocks:
     Parameters
     ----------
     segments: The pack's.
+    size: Its tokens.
     """
 
-    def __init__(self, segments: Segments) -> None:
-        self._blocks = tuple(_blocks(segments))
+    def __init__(self, segments: Segments, size: int) -> None:
+        self._blocks = tuple(_blocks(segments, size))
         self._biases: dict[tuple[int, torch.dtype], tuple[torch.Tensor, ...]] = {}
 
     def with_bias(self, shared: int, dtype: torch.dtype) -> Iterator[tuple[_Block, torch.Tensor]]:
@@ -78,28 +82,21 @@ class Blocks:
         return zip(self._blocks, self._biases[key], strict=True)
 
 
-def _blocks(segments: Segments) -> Iterator[_Block]:
-    (start, seen), *rows = segments
-    for first in range(start, seen, QUERIES):
-        end = min(first + QUERIES, seen)
-        yield _Block(first, end, 0, 0, _hidden([(start, end)])[first:])
-    group: list[tuple[int, int]] = []
-    for number, row in enumerate(rows):
-        group.append(row)
-        following = rows[number + 1][1] if number + 1 < len(rows) else None
-        if following is None or following - group[0][0] > QUERIES:
-            first, end = group[0][0], row[1]
-            own = _hidden(group)
-            shared = torch.zeros(len(own), seen, dtype=torch.bool)
-            yield _Block(first, end, first, seen, torch.cat((shared, own), dim=1))
-            group = []
-
-
-def _hidden(segments: Segments) -> torch.Tensor:
-    """(tokens, tokens) bool of adjoining segments, none of which sees another or what comes later."""
-    lengths = torch.tensor([end - start for start, end in segments])
-    of = torch.repeat_interleave(torch.arange(len(segments)), lengths)
-    return ~((of[None] == of[:, None]).tril_())
+def _blocks(segments: Segments, size: int) -> Iterator[_Block]:
+    prefix = segments[0][1]
+    tokens = torch.arange(size)
+    # The number of each token's segment and where that begins; the rest are segments of one token.
+    number, begin = tokens + len(segments), tokens.clone()
+    for index, (start, end) in enumerate(segments):
+        number[start:end], begin[start:end] = index, start
+    for first in range(0, size, QUERIES):
+        end = min(first + QUERIES, size)
+        own, seen = int(begin[first]) // KEYS * KEYS, -(-prefix // KEYS) * KEYS
+        if own <= seen:
+            own, seen = 0, 0
+        asked, keys = tokens[first:end, None], torch.cat((tokens[:seen], tokens[own:end]))
+        sees = (number[keys] == 0) | (number[keys] == number[asked])
+        yield _Block(first, end, own, seen, ~(sees & (keys <= asked)))
 
 
 def use(model: Any) -> None:

@@ -37,12 +37,15 @@ def packed_loss(model: Any, pack: PackTensors, weights: dict[Span, float]) -> to
     weight = table[pack.spans]
     kept = weight > 0
     decoder, head = decoder_and_head(model)
+    blocks = {}
+    if attention.is_used(model):
+        blocks[attention.BLOCKS] = attention.Blocks(pack.segments, pack.input_ids.shape[1])
     hidden: torch.Tensor = decoder(
         input_ids=pack.input_ids,
         position_ids=pack.position_ids,
         attention_mask=pack.mask,
         use_cache=False,
-        **({attention.BLOCKS: attention.Blocks(pack.segments)} if attention.is_used(model) else {}),
+        **blocks,
     ).last_hidden_state[0]
     if not kept.any():
         return hidden.sum() * 0.0
@@ -71,11 +74,13 @@ class _HeadLoss(torch.autograd.Function):
         gradients = []
         rows = (tensor.split(LABELS) for tensor in (hidden, labels, declined, weight))
         for states, wanted, unwanted, share in zip(*rows, strict=True):
+            count = len(states)
             with torch.enable_grad():
-                leaf = states.detach().requires_grad_()
-                losses = label_losses(head(leaf).float(), wanted, unwanted)
+                # Few shapes: for every new one oneDNN makes, and keeps, another program.
+                leaf = F.pad(states, (0, 0, 0, -count % (LABELS // 2))).requires_grad_()
+                losses = label_losses(head(leaf)[:count].float(), wanted, unwanted)
                 loss = (losses * share).sum()
-            gradients += torch.autograd.grad(loss, leaf)
+            gradients.append(torch.autograd.grad(loss, leaf)[0][:count])
             total += loss.detach()
         context.save_for_backward(torch.cat(gradients))
         return total

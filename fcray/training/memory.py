@@ -198,9 +198,9 @@ def _activations(
     per_layer += (
         shapes.attention + 2 * shapes.intermediate
     )  # the inputs of those two; the activation
+    # Two norms keep their input; what they give takes the place of what those two would keep.
+    per_layer += 2 * shapes.hidden
     per_layer *= size
-    # Two norms: their input in float32, and what they give.
-    per_layer += 2 * shapes.hidden * FLOAT
     if base.packed or lora.dropout or lora.dora:  # PEFT's own layers: see linear.py
         for name, inputs, outputs in shapes.linears:
             if _is_trained(name, lora):

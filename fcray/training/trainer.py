@@ -23,10 +23,9 @@ from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer
 from fcray.spec import LoraConfig, TrainingSpec
 from fcray.tools import Example
-from fcray.training import attention, memory
+from fcray.training import attention, linear, memory, norm
 from fcray.training.checkpoints import check_plan, plan_hash, seal
 from fcray.training.curriculum import Curriculum
-from fcray.training.linear import fuse
 from fcray.training.lora import attach
 from fcray.training.loss import packed_loss
 from fcray.training.packing import MULTIPLE, Pack, largest, plan_steps, tensors, weight_of
@@ -142,7 +141,8 @@ def train(
     need, checkpointing = _memory(base, lora, training, steps)
     logger.info("a step takes about %s", need)
     model = attach(base, lora)
-    fused = fuse(model)
+    fused = linear.fuse(model)
+    norm.fuse(base.model)
     if base.device.type == "cpu":
         attention.use(base.model)
     plan = plan_hash(steps)

@@ -13,7 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from fcray.models import BaseModel
 from fcray.spec import LoraConfig
-from fcray.training import attention
+from fcray.training import attention, norm
 from fcray.training.attention import Blocks, _Attention
 from fcray.training.linear import FusedLinear, fuse
 from fcray.training.lora import attach
@@ -22,17 +22,16 @@ from fcray.training.lora import attach
 def masked(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Any
 ) -> torch.Tensor:
-    """Attention with the whole mask; what lies behind the last segment stays 0."""
+    """Attention with the whole mask; what lies behind the last segment sees itself."""
     size = query.shape[1]
     of = torch.full((size,), -1)
     for number, (start, end) in enumerate(segments):
         of[start:end] = number
     visible = ((of[None] == 0) | (of[None] == of[:, None])).tril() & (of[None] >= 0)
     visible |= torch.eye(size, dtype=torch.bool)
-    found = scaled_dot_product_attention(
+    return scaled_dot_product_attention(
         query[None], key[None], value[None], attn_mask=visible, enable_gqa=True
     )[0]
-    return found * (of >= 0)[:, None]
 
 
 @given(
@@ -42,10 +41,11 @@ def masked(
     groups=st.sampled_from([1, 2]),
     shared=st.sampled_from([1, 3]),
     block=st.sampled_from([3, 512]),
+    keys=st.sampled_from([1, 4, 64]),
 )
 @settings(max_examples=60, deadline=None)
 def test_attention_by_blocks_is_masked_attention(
-    lengths: list[int], prefix: int, filler: int, groups: int, shared: int, block: int
+    lengths: list[int], prefix: int, filler: int, groups: int, shared: int, block: int, keys: int
 ) -> None:
     ends = [prefix]
     for length in lengths:
@@ -55,13 +55,14 @@ def test_attention_by_blocks_is_masked_attention(
     torch.manual_seed(size)
     shapes = [(groups * shared, size, 8), (groups, size, 8), (groups, size, 8)]
     inputs = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes]
-    before, attention.QUERIES = attention.QUERIES, block
+    before = attention.QUERIES, attention.KEYS
+    attention.QUERIES, attention.KEYS = block, keys
     try:
-        found = _Attention.apply(*inputs, Blocks(segments), 8**-0.5)
+        found = _Attention.apply(*inputs, Blocks(segments, size), 8**-0.5)
         given_back = torch.randn_like(found)
         gradients = torch.autograd.grad(found, inputs, given_back)
     finally:
-        attention.QUERIES = before
+        attention.QUERIES, attention.KEYS = before
     expected = masked(*inputs, segments)
     torch.testing.assert_close(found, expected)
     wanted = torch.autograd.grad(expected, inputs, given_back)
@@ -127,3 +128,40 @@ def test_what_is_special_stays_pefts(
     model = attach(load_tiny(), LoraConfig(rank=4, **special))
     assert not fuse(model)
     assert not any(isinstance(module, FusedLinear) for module in model.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_fused_norm_is_the_models(
+    load_tiny: Callable[[], BaseModel], dtype: torch.dtype
+) -> None:
+    model, plain = load_tiny().model.to(dtype), load_tiny().model.to(dtype)
+    model.requires_grad_(False)
+    torch.manual_seed(0)
+    ours, theirs = (one.model.layers[0].input_layernorm for one in (model, plain))
+    for layer in (ours, theirs):
+        layer.weight.data = torch.linspace(0.5, 1.5, len(layer.weight)).to(dtype)
+    assert norm.fuse(model) == 2 * len(model.model.layers) + 1
+    x = torch.randn(2, 5, len(ours.weight), dtype=dtype, requires_grad=True)
+    expected, found = theirs(x), ours(x)
+    assert type(found.grad_fn).__name__ == "_RmsNormBackward"
+    given_back = torch.randn_like(expected)
+    relative, absolute = (1e-5, 1e-5) if dtype == torch.float32 else (0.05, 0.05)
+    torch.testing.assert_close(found, expected, rtol=relative, atol=absolute)
+    (gradient,) = torch.autograd.grad(found, x, given_back)
+    (wanted,) = torch.autograd.grad(expected, x, given_back)
+    assert gradient.dtype == dtype
+    torch.testing.assert_close(gradient, wanted, rtol=relative, atol=absolute)
+
+
+def test_a_norm_of_another_kind_stays(load_tiny: Callable[[], BaseModel]) -> None:
+    model = load_tiny().model.requires_grad_(True)
+    assert norm.fuse(model) == 0  # its weights are to be trained
+    model.requires_grad_(False)
+    layer = model.model.norm
+
+    def plus_one(x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True)) * (1 + layer.weight)
+
+    layer.forward = plus_one
+    norm.fuse(model)
+    assert layer.forward is plus_one

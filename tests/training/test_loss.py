@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer, Span
 from fcray.spec import LoraConfig
-from fcray.training import attention
+from fcray.training import attention, norm
 from fcray.training.curriculum import STAGE_WEIGHTS
 from fcray.training.linear import fuse
 from fcray.training.lora import attach
@@ -36,6 +36,7 @@ def model(request: pytest.FixtureRequest, load_tiny: Callable[[], BaseModel]) ->
     if request.param == "segments":
         attention.use(base.model)
         assert fuse(model)
+        assert norm.fuse(base.model)
         assert attention.is_used(model)
     for parameter in model.parameters():
         if parameter.requires_grad:
