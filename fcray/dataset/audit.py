@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from fcray import domains
-from fcray.dataset.formats.base import problems
+from fcray.dataset.formats.calls import problems
 from fcray.dataset.grounding import unread
 from fcray.dataset.masking import MASKED
-from fcray.dataset.near import NEAR, NearDuplicates, sign
+from fcray.dataset.near import NEAR, NearDuplicates, Signed, sign
 from fcray.dataset.speech import chinese_in
 from fcray.dataset.split import normalise, short_hash
 from fcray.dataset.verify import said_in, today_of
@@ -93,6 +95,31 @@ class Audit:
         }
 
 
+class _Numbers:
+    """A set of 64-bit numbers in about 9 bytes each."""
+
+    def __init__(self) -> None:
+        self._sorted = np.zeros(0, dtype=np.uint64)
+        self._recent: set[int] = set()
+
+    def __contains__(self, number: int) -> bool:
+        if number in self._recent:
+            return True
+        at = int(np.searchsorted(self._sorted, np.uint64(number)))
+        return at < len(self._sorted) and int(self._sorted[at]) == number
+
+    def add(self, number: int) -> None:
+        self._recent.add(number)
+        if len(self._recent) > max(1024, len(self._sorted) // 16):
+            self.settle()
+
+    def settle(self) -> None:
+        """Move what was added lately to the rest."""
+        recent = np.fromiter(self._recent, dtype=np.uint64)
+        self._sorted = np.sort(np.concatenate((self._sorted, recent)), kind="stable")
+        self._recent.clear()
+
+
 class Auditor:
     """Checks rows one after the other; remembers what it saw, for the duplicates.
 
@@ -102,8 +129,8 @@ class Auditor:
     length: Example → its tokens; None leaves the stage out.
     cutoff: Most tokens.
     near: Similarity from which two requests that ask for the same are too alike; None leaves the stage out.
-    last: A split whose rows are compared with the others but not remembered, as none comes behind them: a
-        large one then takes no memory.
+    last: A split whose rows are not remembered, as none comes behind them: a large one then takes little
+        memory. They are compared with the other splits', and among themselves only word for word.
     """
 
     def __init__(
@@ -119,7 +146,7 @@ class Auditor:
         self._unread = checks is None
         self._seen: dict[int, tuple[str, str]] = {}
         self._seen_here: dict[int, str] = {}
-        self._seen_last: set[int] = set()
+        self._seen_last = _Numbers()
         self._length = length
         self._cutoff = cutoff
         self._near = NearDuplicates(near) if near is not None else None
@@ -165,10 +192,9 @@ class Auditor:
         if where != split:
             return "duplicate", f"says the same as {other}"
         if self._near is not None:
-            steps, answer = _steps(example), example.response
-            signed = sign(_said(example), steps, answer=answer, split=split)
+            signed = signature(example, split)
             if found := self._near.find(signed):
-                return "near-duplicate", f"says nearly the same as {found}"
+                return nearly(found)
             if split != self._last:
                 self._near.add(signed, name)
         if split == self._last:
@@ -177,6 +203,16 @@ class Auditor:
             self._seen[asked] = (name, split)
             self._seen_here[whole] = name
         return None
+
+
+def signature(example: Example, split: str) -> Signed:
+    """What a row is compared by with those that are nearly the same."""
+    return sign(_said(example), _steps(example), answer=example.response, split=split)
+
+
+def nearly(name: str) -> Finding:
+    """What is wrong with a row that says nearly the same as the one of this name."""
+    return "near-duplicate", f"says nearly the same as {name}"
 
 
 def _conversation(example: Example) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,11 +24,15 @@ from fcray.dataset.audit import (
     form,
     grounding,
     language,
+    nearly,
     schema,
+    signature,
 )
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.draw import LEARNED, SPLITS, Plan, draw
+from fcray.dataset.kinds import AS_DRAWN
 from fcray.dataset.masking import MASKED, MASKS, Masks
+from fcray.dataset.near import NearDuplicates
 from fcray.dataset.offers import Offers
 from fcray.dataset.synthesize import Maker
 from fcray.dataset.unseen import UnseenValues
@@ -218,14 +223,14 @@ class Construction:
         UserError: A row shows that its catalog is wrong.
         """
         audit = self.audits[split]
-        maker = self._makers[split]
         self._split = split
+        alike = self._alike() if split == "train" else {}
         for number, drawn in enumerate(self.plan.rows[split]):
-            example = maker.example(drawn.picks, split=split, number=number, kind=drawn.kind)
+            example = self._made(split, number)
             if example.origin.kind != drawn.kind:
                 self._plain[drawn.kind] += 1
             audit.rows += 1
-            found = self._auditor.first_problem(example, split)
+            found = self._auditor.first_problem(example, split) or alike.get(number)
             if found is None:
                 audit.accepted += 1
                 yield self._shown(example)
@@ -237,6 +242,34 @@ class Construction:
                 )
             else:
                 audit.reject_row(example.id, *found)
+
+    def _made(self, split: str, number: int) -> Example:
+        drawn = self.plan.rows[split][number]
+        maker = self._makers[split]
+        return maker.example(drawn.picks, split=split, number=number, kind=drawn.kind)
+
+    def _alike(self) -> dict[int, Finding]:
+        """Training rows that say nearly the same as an earlier one, each with which one that is.
+
+        No two sentences drawn are nearly the same, but what is made of them may be. A tool at a time, so
+        that memory does not grow with the rows.
+        """
+        cells: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("I"))
+        for number, drawn in enumerate(self.plan.rows["train"]):
+            if drawn.kind not in AS_DRAWN:
+                template = drawn.picks[0].template
+                cells[template.subject, template.language].append(number)
+        alike: dict[int, Finding] = {}
+        for numbers in cells.values():
+            near = NearDuplicates()
+            for number in numbers:
+                example = self._made("train", number)
+                signed = signature(example, "train")
+                if (name := near.find(signed)) is not None:
+                    alike[number] = nearly(name)
+                else:
+                    near.add(signed, f"{example.id} in train")
+        return alike
 
     @property
     def notes(self) -> tuple[str, ...]:

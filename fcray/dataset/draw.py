@@ -1,19 +1,20 @@
 """Which rows a dataset will have: a plan that stays small however many they are.
 
-A row is planned as one or two fillings of templates and a kind; it is made when it is needed. Knows nothing
-of files; how rows are divided is in `split`, which values are kept apart in `unseen`.
+A row is planned as one or two fillings of templates and a kind (see `planned`); it is made when it is needed.
+Knows nothing of files; how rows are divided is in `split`, which values are kept apart in `unseen`.
 """
 
 from __future__ import annotations
 
 import random
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from fcray.dataset.catalog import Catalog
 from fcray.dataset.kinds import TWO, WORDS, templates_of
+from fcray.dataset.planned import Drawn, Rows
 from fcray.dataset.split import UNSEEN_TEMPLATE_ROWS, Cell, hold_out, interleave, plan, spread
 from fcray.dataset.synthesize import Source
 from fcray.dataset.templates import Pick, Template
@@ -31,28 +32,6 @@ SPLITS = (*LEARNED, "test_values", "test_tools")
 
 SECONDS = 200
 """Templates, at least, that the other requests of a cell's rows are drawn from."""
-
-
-class Drawn(NamedTuple):
-    """A row to be: one filling, or two. Flat, as there are as many of them as rows."""
-
-    kind: str
-    template: Template
-    number: int
-    second: Template | None = None
-    second_number: int = 0
-
-    @classmethod
-    def of(cls, kind: str, picks: Sequence[Pick]) -> Drawn:
-        if len(picks) == 1:
-            return cls(kind, picks[0].template, picks[0].number)
-        first, second = picks
-        return cls(kind, first.template, first.number, second.template, second.number)
-
-    @property
-    def picks(self) -> tuple[Pick, ...]:
-        first = Pick(self.template, self.number)
-        return (first, Pick(self.second, self.second_number)) if self.second else (first,)
 
 
 @dataclass(frozen=True)
@@ -86,11 +65,10 @@ def draw(spec: DataSpec, catalog: Catalog) -> Plan:
     drawing = _Drawing(spec, catalog)
     drawing.run()
     rows = {
-        split: interleave(
-            {key: found for key, found in drawing.groups[split].items() if found},
-            random.Random(f"{spec.seed}/order/{split}"),
+        split: found.in_order(
+            interleave(drawing.groups[split], random.Random(f"{spec.seed}/order/{split}"))
         )
-        for split in SPLITS
+        for split, found in drawing.rows.items()
     }
     return Plan(
         drawing.catalog, catalog, rows, spec.held_out_tools, drawing.unseen, tuple(drawing.notes)
@@ -105,7 +83,8 @@ class _Drawing:
         self._whole = catalog
         self.unseen = UnseenValues(catalog, spec.seed) if spec.test_values else None
         self.catalog = self.unseen.usual if self.unseen else catalog
-        self.groups: dict[str, dict[tuple[Cell, str], list[Drawn]]] = {s: {} for s in SPLITS}
+        self.rows = {split: Rows() for split in SPLITS}
+        self.groups: dict[str, dict[tuple[Cell, str], array[int]]] = {s: {} for s in SPLITS}
         self.notes: list[str] = []
         self._source = Source(spec.seed)
         self._shares = _Shares(spec)
@@ -148,7 +127,7 @@ class _Drawing:
         }
         self._draw_seconds()
         for cell in counts:
-            self._source.turn_to_another_tool()
+            self._turn_to(cell)
             self._draw_cell(cell, unseen.get(cell, 0))
         self._draw_elsewhere()
         self.notes += [
@@ -188,9 +167,19 @@ class _Drawing:
                 self._keep(split, cell, kind, found)
         self._draw_plain(cell, asked, unseen)
 
-    def _keep(self, split: str, cell: Cell, kind: str, found: Iterable[tuple[Pick, ...]]) -> None:
-        rows = self.groups[split].setdefault((cell, kind), [])
-        rows.extend(Drawn.of(kind, picks) for picks in found)
+    def _keep(self, split: str, cell: Cell, kind: str, found: Sequence[tuple[Pick, ...]]) -> None:
+        if found:
+            members = self.groups[split].setdefault((cell, kind), array("I"))
+            members.extend(self.rows[split].append(kind, picks) for picks in found)
+
+    def _turn_to(self, cell: Cell | None) -> None:
+        """Another tool's turn; what was drawn for it in an earlier turn is remembered again."""
+        self._source.turn_to_another_tool()
+        for split, groups in self.groups.items():
+            for (whose, kind), members in groups.items():
+                if whose == cell:
+                    drawn = (self.rows[split][at].picks[0] for at in members)
+                    self._source.remember(drawn, split, words=kind in WORDS)
 
     def _draw_kind(self, cell: Cell, kind: str, split: str, count: int) -> list[tuple[Pick, ...]]:
         """What up to `count` rows of a kind are made of; fewer where there are no more sentences."""
@@ -250,7 +239,7 @@ class _Drawing:
             ("test", "call", test),
             ("test", "unseen_template", [*fresh, *extra]),
         ):
-            self._keep(split, cell, kind, ((pick,) for pick in picks))
+            self._keep(split, cell, kind, [(pick,) for pick in picks])
         got = {"train": train, "validation": validation, "test": [*fresh, *test, *extra]}
         for split, picks in got.items():
             self._lacking[split, cell.language, True] += asked[split] - len(picks)
@@ -262,7 +251,7 @@ class _Drawing:
         for split in reversed(LEARNED):
             at = f"draw/{split}//{cell.language}"
             picks = self._draw(templates, asked[split], split, at)
-            self._keep(split, cell, "irrelevant", ((pick,) for pick in picks))
+            self._keep(split, cell, "irrelevant", [(pick,) for pick in picks])
             self._lacking[split, cell.language, False] += asked[split] - len(picks)
 
     def _draw_elsewhere(self) -> None:
@@ -276,12 +265,12 @@ class _Drawing:
             cells = [cell for cell in self._trained if cell.language == language]
             while left and cells:
                 for cell, share in spread(cells, left).items():
-                    self._source.turn_to_another_tool()
+                    self._turn_to(cell)
                     at = f"more/{split}/{cell.tool}/{language}"
                     words = kind in WORDS
                     templates = self._used[cell] or self._trained[cell]
                     picks = self._draw(templates, share, split, at, words=words)
-                    self._keep(split, cell, kind, ((pick,) for pick in picks))
+                    self._keep(split, cell, kind, [(pick,) for pick in picks])
                     left -= len(picks)
                     if len(picks) < share:
                         cells.remove(cell)
@@ -329,13 +318,13 @@ class _Drawing:
         self, split: str, kind: str, count: int, templates: Mapping[Cell, Sequence[Template]]
     ) -> None:
         """`count` rows, as many of each cell as there are sentences."""
-        self._source.turn_to_another_tool()
+        self._turn_to(None)
         cells, left = list(templates), count
         while left and cells:
             for cell, share in spread(cells, left).items():
                 at = f"draw/{split}/{cell.tool}/{cell.language}"
                 picks = self._draw(templates[cell], share, split, at)
-                self._keep(split, cell, kind, ((pick,) for pick in picks))
+                self._keep(split, cell, kind, [(pick,) for pick in picks])
                 left -= len(picks)
                 if len(picks) < share:
                     cells.remove(cell)

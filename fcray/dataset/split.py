@@ -11,9 +11,11 @@ import random
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+import numpy as np
 
 from fcray.dataset.templates import Template
 from fcray.tools import Language
@@ -114,12 +116,17 @@ def spread(cells: Sequence[CellT], total: int) -> dict[CellT, int]:
     return {cell: each + (index < extra) for index, cell in enumerate(cells)}
 
 
-def interleave(groups: Mapping[CellT, Sequence[RowT]], rng: random.Random) -> list[RowT]:
+def interleave(groups: Mapping[CellT, Sequence[RowT]], rng: random.Random) -> Iterator[RowT]:
     """All rows in an order in which any stretch holds each group at about its share."""
-    rows: list[RowT] = []
-    places = array("d")
-    for group in groups.values():
-        for index, row in enumerate(rng.sample(group, len(group))):
-            rows.append(row)
+    places, sources = array("d"), array("I")
+    orders = []
+    for number, group in enumerate(groups.values()):
+        orders.append(array("I", rng.sample(range(len(group)), len(group))))
+        for index in range(len(group)):
             places.append((index + rng.random()) / len(group))
-    return [rows[index] for index in sorted(range(len(rows)), key=places.__getitem__)]
+            sources.append(number)
+    members = [
+        map(group.__getitem__, order) for group, order in zip(groups.values(), orders, strict=True)
+    ]
+    for at in np.argsort(np.frombuffer(places), kind="stable"):
+        yield next(members[sources[at]])

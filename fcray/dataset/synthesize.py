@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from fcray.dataset import kinds
 from fcray.dataset.catalog import Catalog
-from fcray.dataset.near import NearDuplicates, sign
+from fcray.dataset.near import NearDuplicates, Signed, sign
 from fcray.dataset.offers import Offers
 from fcray.dataset.split import normalise, short_hash
 from fcray.dataset.templates import Pick, Template
@@ -34,7 +36,12 @@ def shuffled_indices(size: int, rng: random.Random) -> Iterator[int]:
 def fillings(template: Template, seed: int, order: str = "") -> Iterator[Pick]:
     """Every filling of `template` once, in an order that depends on the seed and its id, or on `order`."""
     rng = random.Random(f"{seed}/{order or template.id + template.variant}")
-    return (Pick(template, index) for index in shuffled_indices(template.size, rng))
+    size = min(template.size, NUMBERED)
+    return (Pick(template, index) for index in shuffled_indices(size, rng))
+
+
+NUMBERED = 1 << 63
+"""Fillings of a template that are told apart; where there are more, the last gaps vary less."""
 
 
 class Source:
@@ -50,6 +57,7 @@ class Source:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._open: dict[str, Iterator[Pick]] = {}
+        self._looked_at: Counter[str] = Counter()
         self._taken: dict[int, str] = {}
         self._called: dict[int, str] = {}
         self._near = NearDuplicates()
@@ -60,9 +68,15 @@ class Source:
         Where two tools do share a sentence, verification finds it.
         """
         self._near = NearDuplicates()
+        self._open.clear()
         for seen in (self._taken, self._called):
             for key in [key for key, split in seen.items() if split == "train"]:
                 del seen[key]
+
+    def remember(self, picks: Iterable[Pick], split: str, *, words: bool) -> None:
+        """Know again what was drawn of a tool before it was forgotten."""
+        for pick in picks:
+            self._take(_marks(pick, words), split)
 
     def draw(
         self, templates: Sequence[Template], count: int, split: str = "", *, words: bool = False
@@ -90,26 +104,50 @@ class Source:
         # Rows that are answered in words refuse more sentences, so they have a stream of their own.
         key = template.id + template.variant + ("/words" if words else "")
         if key not in self._open:
-            self._open[key] = fillings(template, self.seed, key)
-        some = itertools.islice(self._open[key], SCANNED)
-        return next((pick for pick in some if self._is_new(pick, split, words)), None)
+            whole = fillings(template, self.seed, key)
+            self._open[key] = itertools.islice(whole, self._looked_at[key], None)
+        for pick in itertools.islice(self._open[key], SCANNED):
+            self._looked_at[key] += 1
+            if self._is_new(pick, split, words):
+                return pick
+        return None
 
     def _is_new(self, pick: Pick, split: str, words: bool) -> bool:
         """Whether a filling may be handed out; if so, it is remembered."""
-        filled = pick.filled
-        sentence = short_hash(normalise(filled.request))
-        if sentence in self._taken:
+        marks = _marks(pick, words)
+        if marks.sentence in self._taken:
             return False
-        gold = repr(filled.arguments)
-        called = short_hash(f"{filled.template.id} {gold}")
-        if filled.arguments and self._called.setdefault(called, split) != split:
+        if marks.called is not None and self._called.get(marks.called, split) != split:
             return False
-        signed = sign(filled.request, "" if words else gold)
-        if self._near.find(signed) is not None:
+        if any(self._near.find(signed) is not None for signed in marks.signed):
             return False
-        self._taken[sentence] = split
-        self._near.add(signed, "")
+        self._take(marks, split)
         return True
+
+    def _take(self, marks: _Marks, split: str) -> None:
+        self._taken[marks.sentence] = split
+        if marks.called is not None:
+            self._called[marks.called] = split
+        for signed in marks.signed:
+            self._near.add(signed, "")
+
+
+class _Marks(NamedTuple):
+    """What a filling is known again by: its sentence, what it calls, if anything, and its words."""
+
+    sentence: int
+    called: int | None
+    signed: tuple[Signed, ...]
+
+
+def _marks(pick: Pick, words: bool) -> _Marks:
+    filled = pick.filled
+    gold = repr(sorted(filled.arguments.items()))  # two templates say them in two orders
+    called = short_hash(f"{filled.template.id} {gold}") if filled.arguments else None
+    signed = sign(filled.request, gold)
+    # Where no row that is answered in words can be made of it, it becomes a plain call.
+    both = (signed, signed.asking("")) if words else (signed,)
+    return _Marks(short_hash(normalise(filled.request)), called, both)
 
 
 ASKING = ("missing", "slot_filling")

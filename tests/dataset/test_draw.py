@@ -123,6 +123,29 @@ def test_rows_of_a_tool_with_few_sentences_go_to_others() -> None:
     assert any("of other tools than planned" in note for note in dataset.notes)
     zh = sum(row.origin.language == "zh" for row in dataset.train)
     assert abs(2 * zh - 4000) <= 1
+    check_no_near_duplicates(dataset)
+
+
+def check_no_near_duplicates(dataset: Dataset) -> None:
+    auditor = Auditor(checks=())
+    for split in ORDER:
+        for row in dataset.rows(split):
+            if row.origin.generator == "template":
+                assert auditor.first_problem(row, split) is None, (split, row)
+
+
+@pytest.mark.parametrize(
+    ("tools", "noted"),
+    [
+        (("get_stock_quote", "set_reminder", "check_temperature"), "of other tools than planned"),
+        ((), "meant to be of kind 'invalid' are plain calls"),
+    ],
+)
+def test_a_large_training_split_has_no_near_duplicates(tools: tuple[str, ...], noted: str) -> None:
+    """Not where a tool's turn comes again, nor among rows that become plain calls."""
+    dataset = build(DataSpec(catalogs=(str(DATA),), tools=tools, train=6000, masked=0))
+    assert any(noted in note for note in dataset.notes), dataset.notes
+    check_no_near_duplicates(dataset)
 
 
 def test_small_talk_that_runs_out_becomes_requests_for_what_is_not_offered() -> None:
@@ -132,9 +155,7 @@ def test_small_talk_that_runs_out_becomes_requests_for_what_is_not_offered() -> 
     assert {template.language for template in little.chat} == {"zh", "en"}
     dataset = build_from(plain(tools=tools, train=6000, irrelevant=0.3), little)
     words = [row for row in dataset.train if not row.calls]
-    rejected = sum(dataset.audits["train"].stages.values())  # near-duplicates
-    assert 1800 - rejected <= len(words) <= 1800
-    assert rejected < 10
+    assert len(words) == 1800 - sum(dataset.audits["train"].stages.values())
     assert {row.origin.kind for row in words} == {"irrelevant", "unknown_tool"}
     assert any("no more small talk" in note for note in dataset.notes)
 
@@ -168,11 +189,7 @@ def test_near_duplicates_have_the_same_gold() -> None:
 
 
 def test_built_rows_have_no_near_duplicates() -> None:
-    auditor = Auditor(checks=())
-    for split in ORDER:
-        for row in usual().rows(split):
-            if row.origin.generator == "template":
-                assert auditor.first_problem(row, split) is None
+    check_no_near_duplicates(usual())
 
 
 def test_words_answer_where_words_are_right() -> None:

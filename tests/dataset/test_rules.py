@@ -9,10 +9,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fcray.dataset.audit import _Numbers
+from fcray.dataset.near import NearDuplicates, sign
+from fcray.dataset.planned import Drawn, Rows
 from fcray.dataset.pools import Form, parse_pools
 from fcray.dataset.split import hold_out, interleave, normalise, plan, spread
 from fcray.dataset.synthesize import Source, fillings, shuffled_indices
-from fcray.dataset.templates import Template, same
+from fcray.dataset.templates import Pick, Template, same
 from fcray.yamlfile import YamlFile
 from tests.dataset.catalogs import shipped
 
@@ -77,7 +80,7 @@ def test_what_is_held_out_keeps_its_arguments_in_training(
 
 @given(st.dictionaries(st.integers(), st.lists(st.integers(), min_size=1)), st.integers())
 def test_interleaving_keeps_every_row(groups: dict[int, list[int]], seed: int) -> None:
-    rows = interleave(groups, random.Random(seed))
+    rows = list(interleave(groups, random.Random(seed)))
     assert Counter(rows) == Counter(row for group in groups.values() for row in group)
 
 
@@ -111,9 +114,90 @@ def test_a_source_takes_one_of_two_spellings() -> None:
 
 @given(st.integers())
 def test_interleaving_spreads_a_small_group(seed: int) -> None:
-    rows = interleave({"large": ["large"] * 90, "small": ["small"] * 10}, random.Random(seed))
+    groups = {"large": ["large"] * 90, "small": ["small"] * 10}
+    rows = list(interleave(groups, random.Random(seed)))
     for start in range(0, 80):
         assert "small" in rows[start : start + 21]
+
+
+def test_a_tool_whose_turn_comes_again_goes_on_where_it_was() -> None:
+    templates = shipped().of("get_weather", "en")
+    whole = Source(3).draw(templates, 300, "train")
+    source = Source(3)
+    first = source.draw(templates, 200, "train")
+    source.turn_to_another_tool()
+    source.draw(shipped().of("set_reminder", "en"), 50, "train")
+    source.turn_to_another_tool()
+    source.remember(first, "train", words=False)
+    again = source.draw(templates, 100, "train")
+    assert len(again) == 100
+    said = Counter(normalise(pick.filled.request) for pick in (*first, *again))
+    assert max(said.values()) == 1
+    near = NearDuplicates()
+    for pick in (*first, *again):
+        signed = sign(pick.filled.request, repr(pick.filled.arguments))
+        assert near.find(signed) is None
+        near.add(signed, "")
+    assert first == whole[:200]
+
+
+def test_a_row_that_may_be_answered_in_words_is_no_near_duplicate_of_a_call() -> None:
+    forms = {"city": (Form("Berlin", "Berlin", ()),)}
+    text = "Could you please tell me what the weather is going to be like in {city} tomorrow"
+    one = Template("t/en/0", "t", "d", "en", f"{text}?", forms)
+    other = Template("t/en/1", "t", "d", "en", f"{text} then?", forms)
+    for first, then in ((False, True), (True, False), (True, True)):
+        source = Source(0)
+        assert len(source.draw([one], 1, "train", words=first)) == 1
+        assert source.draw([other], 1, "train", words=then) == []
+
+
+CELLS = st.tuples(
+    st.sampled_from(["call", "invalid", "parallel"]),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2**63 - 1)), min_size=1, max_size=2),
+)
+
+
+@given(st.lists(CELLS, max_size=40), st.randoms())
+def test_planned_rows_are_what_was_planned(
+    wanted: list[tuple[str, list[tuple[int, int]]]], rng: random.Random
+) -> None:
+    templates = shipped().templates
+    expected = [
+        Drawn(kind, tuple(Pick(templates[at], number) for at, number in picks))
+        for kind, picks in wanted
+    ]
+    rows = Rows()
+    assert [rows.append(one.kind, one.picks) for one in expected] == list(range(len(wanted)))
+    assert list(rows) == expected
+    order = rng.sample(range(len(wanted)), len(wanted) // 2)
+    assert list(rows.in_order(order)) == [expected[at] for at in order]
+    assert list(rows) == expected
+
+
+def test_a_template_may_have_more_fillings_than_64_bits_number() -> None:
+    forms = tuple(Form(str(n), str(n), ()) for n in range(1000))
+    gaps = {f"g{n}": forms for n in range(8)}
+    template = Template("t/en/0", "t", "d", "en", " ".join(f"{{{gap}}}" for gap in gaps), gaps)
+    assert template.size > 2**64
+    rows = Rows()
+    for pick in Source(0).draw([template], 20):
+        rows.append("call", [pick])
+    assert len({row.picks[0].filled.request for row in rows}) == 20
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=60), st.integers(1, 5))
+def test_numbers_are_a_set(added: list[int], times: int) -> None:
+    numbers, known = _Numbers(), set[int]()
+    for _ in range(times):
+        for number in added:
+            assert (number in numbers) == (number in known)
+            numbers.add(number)
+            known.add(number)
+            if len(known) % 7 == 0:
+                numbers.settle()
+    assert all(number in numbers for number in known)
+    assert 5 not in numbers or 5 in known
 
 
 def test_normalise_drops_case_width_spaces_and_punctuation() -> None:
