@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,9 @@ def ours(case: str, job: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.peers.trl_sft import held_out_loss
     from fcray import models
+    from fcray.prompting import Renderer
     from fcray.spec import LoraConfig, ModelSpec
-    from fcray.training.trainer import train
+    from fcray.training.trainer import render_rows, train_rows
 
     torch.set_num_threads(job["threads"])
     base = models.load(ModelSpec(quantization="none", precision="bf16" if job["bf16"] else "fp32"))
@@ -108,7 +110,9 @@ def ours(case: str, job: dict[str, Any]) -> dict[str, Any]:
     training = training_spec()
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        result = train(base, examples, lora, training, folder=Path(folder))
+        rows, _ = render_rows(Renderer(base.tokenizer), examples, training.cutoff)
+        rows = [replace(row, declined=None) for row in rows]  # TRL's loss has no such labels
+        result = train_rows(base, rows, lora, training, folder=Path(folder))
         seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0

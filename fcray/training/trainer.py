@@ -10,7 +10,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,13 +123,40 @@ def train(
         room in memory.
     DivergedError: The loss is NaN or infinite.
     """
-    set_seed(training.seed)
     rows, left_out = render_rows(Renderer(base.tokenizer), examples, training.cutoff)
     if not rows:
         raise UserError(
             f"all {left_out} examples are longer than the cutoff of {training.cutoff} tokens",
             field="training.cutoff",
         )
+    result = train_rows(
+        base,
+        rows,
+        lora,
+        training,
+        folder=folder,
+        checkpoint_steps=checkpoint_steps,
+        on_checkpoint=on_checkpoint,
+        on_step=on_step,
+        resume_from=resume_from,
+    )
+    return replace(result, left_out=left_out)
+
+
+def train_rows(
+    base: BaseModel,
+    rows: Sequence[RenderedExample],
+    lora: LoraConfig,
+    training: TrainingSpec,
+    *,
+    folder: Path,
+    checkpoint_steps: Sequence[int] = (),
+    on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    on_step: Callable[[StepRecord], None] | None = None,
+    resume_from: Path | None = None,
+) -> TrainResult:
+    """`train` on rows that are tokens already, none longer than the cutoff."""
+    set_seed(training.seed)
     steps = plan_steps(
         rows,
         batch=training.batch,
@@ -137,18 +164,14 @@ def train(
         token_budget=max(training.tokens, training.cutoff),
         seed=training.seed,
     )
-    curriculum = Curriculum(lora.shares, len(steps), training.stage_weights, training.blend)
     need, checkpointing = _memory(base, lora, training, steps)
     logger.info("a step takes about %s", need)
-    model = attach(base, lora)
-    fused = linear.fuse(model)
-    norm.fuse(base.model)
-    if base.device.type == "cpu":
-        attention.use(base.model)
     plan = plan_hash(steps)
     if resume_from:
         check_plan(resume_from, plan)
-    callback = _Watch(curriculum, plan, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
+    model = attach(base, lora)
+    fused = make_fast(base, model)
+    curriculum = Curriculum(lora.shares, len(steps), training.stage_weights, training.blend)
     trainer = _PackedTrainer(
         model=model,
         args=_arguments(
@@ -162,13 +185,23 @@ def train(
         ),
         train_dataset=_Steps(steps),
         data_collator=_only_item,
-        callbacks=[callback],
+        callbacks=[
+            _Watch(curriculum, plan, {*checkpoint_steps, len(steps)}, on_checkpoint, on_step)
+        ],
     )
     trainer.curriculum = curriculum
     trainer.lora_plus = lora.lora_plus
     trainer.remove_callback(_printer())
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return TrainResult(model, len(steps), left_out, need, checkpointing)
+    return TrainResult(model, len(steps), 0, need, checkpointing)
+
+
+def make_fast(base: BaseModel, model: Any) -> bool:
+    """Replace what has a faster equal; whether every adapter is in its base's floats now."""
+    norm.fuse(base.model)
+    if base.device.type == "cpu":
+        attention.use(base.model)
+    return linear.fuse(model)
 
 
 def _memory(
