@@ -7,8 +7,9 @@ prompts or files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -205,6 +206,23 @@ class ToolCatalog(Sequence[Tool]):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._by_name)
+
+
+def referenced(reference: str, root: Any) -> Any:
+    """What a `$ref` such as `#/$defs/point` leads to in the schema `root`: a JSON pointer (RFC 6901).
+
+    Lists are not entered: what stands in one has no name.
+
+    Returns
+    -------
+    `{}`, which says nothing, where a name is missing; None where one is asked of what is no object.
+    """
+    if reference == "#":
+        return root
+    for part in reference.removeprefix("#/").split("/"):
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        root = root.get(name, {}) if isinstance(root, Mapping) else None
+    return root
 
 
 def canonical_json(value: Any) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fcray.tools import Message, Tool, ToolCall, ToolCatalog, canonical_json
+from fcray.tools import Message, Tool, ToolCall, ToolCatalog, canonical_json, referenced
 from tests.examples import CONVERSATION, REMIND, TOOLS, WEATHER, example, weather
 
 BAD_SCHEMAS: dict[str, tuple[dict[str, Any], str]] = {
@@ -111,6 +111,25 @@ def test_a_reference_inside_the_schema_is_followed() -> None:
     )
     assert tool.problems({"a": "today"}) == []
     assert tool.problems({"a": "never"}) == ["'never' is not one of ['today']"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("#/$defs/day", "a day"),
+        ("#/$defs/a~1b~0c", "signs"),
+        ("#/$defs/a%20b%7E1%E5%9F%8E", "in percent"),
+        ("#/$defs/", "no name"),
+        ("#/$defs/absent/day", {}),
+        ("#anchor", {}),
+        ("#/anyOf/0", None),
+    ],
+)
+def test_what_a_reference_leads_to(reference: str, found: object) -> None:
+    defs = {"day": "a day", "a/b~c": "signs", "a b/城": "in percent", "": "no name"}
+    root = {"$defs": defs, "anyOf": ["first"]}
+    assert referenced(reference, root) == found
+    assert referenced("#", root) is root
 
 
 def test_a_catalog_is_in_order_and_by_name() -> None:

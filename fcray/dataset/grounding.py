@@ -15,9 +15,10 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
+from fcray.dataset.speech import CHINESE_DIGITS, MONTHS, SMALL_NUMBERS, TENS
 from fcray.dataset.split import normalise
 from fcray.dataset.verify import today_of
-from fcray.tools import Example, Tool, canonical_json
+from fcray.tools import Example, Tool, canonical_json, referenced
 
 REACH = 800
 """Days between the day that is told and one that words like "next" lead to."""
@@ -85,17 +86,10 @@ def _schemas(schema: Any, root: Mapping[str, Any], depth: int = 8) -> Iterator[M
     yield schema
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/"):
-        yield from _schemas(_at(root, reference), root, depth - 1)
+        yield from _schemas(referenced(reference, root), root, depth - 1)
     for key in ("anyOf", "oneOf", "allOf"):
         for one in schema.get(key) or ():
             yield from _schemas(one, root, depth - 1)
-
-
-def _at(root: Any, reference: str) -> Any:
-    for part in reference.removeprefix("#/").split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        root = root.get(key) if isinstance(root, Mapping) else None
-    return root
 
 
 def _stands(name: str, value: Any, schema: Any, root: Mapping[str, Any], text: _Text) -> bool:
@@ -266,9 +260,7 @@ def _of_english(text: str) -> float:
 
 
 _DIGITS = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?", re.ASCII)
-_HAN_DIGITS = dict(
-    zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)
-)
+_HAN_DIGITS = {digit: n for n, digit in enumerate(CHINESE_DIGITS)} | {"〇": 0, "两": 2}
 _HAN_SMALL = {"十": 10, "百": 100, "千": 1000}
 _HAN_LARGE = {"万": 10_000, "亿": 100_000_000}
 _HAN_NUMBER = re.compile(
@@ -278,20 +270,8 @@ _POWER = re.compile(r"(\d+(?:\.\d+)?) ?[x×*] ?10 ?\^ ?(-?\d+)", re.ASCII)
 _REDUCED = re.compile("([1-9一二三四五六七八九])折")
 """八折 is 80, and 20 off."""
 _WEEKDAY = re.compile("(?:周|星期|礼拜)\\Z")
-_SMALL_WORDS = {
-    word: number
-    for number, word in enumerate(
-        (
-            *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-            *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
-            *("seventeen", "eighteen", "nineteen"),
-        )
-    )
-} | {
-    word: 10 * number
-    for number, word in enumerate(
-        ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), start=2
-    )
+_SMALL_WORDS = {word: number for number, word in enumerate(SMALL_NUMBERS)} | {
+    word: 10 * number for number, word in enumerate(TENS) if word
 }
 _LARGE_WORDS = {"thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000}
 _NUMBER_WORD = f"(?:{'|'.join((*_SMALL_WORDS, 'hundred', *_LARGE_WORDS))})"
@@ -350,10 +330,7 @@ _MONEY = re.compile(r"[$€£¥]\s?\Z")
 
 # ----------------------------------------------------------------------------------------------- dates
 
-_MONTH_NAMES = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
+_MONTH_NAMES = tuple(name.casefold() for name in MONTHS)
 _MONTH = rf"(?:{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in _MONTH_NAMES)}|sept)\.?"
 _TH = r"(?:st|nd|rd|th)?"
 _DATE = re.compile(

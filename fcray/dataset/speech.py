@@ -15,16 +15,18 @@ from typing import Any
 
 from fcray.tools import Language
 
-_DIGITS = "零一二三四五六七八九"
-_ONES = [
+CHINESE_DIGITS = "零一二三四五六七八九"
+SMALL_NUMBERS = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
     *("eighteen", "nineteen"),
 ]
-_TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+"""0 … 19 in English."""
+TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+"""Each at its digit: the third is twenty."""
 _WEEKDAYS = ("一", "二", "三", "四", "五", "六", "日")
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_MONTHS = [
+MONTHS = [
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 ]
@@ -111,18 +113,18 @@ def spoken_date(text: str, language: Language) -> str:
     day = date.fromisoformat(text)
     if language == "zh":
         return f"{day.year}年{day.month}月{day.day}日"
-    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}"
+    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
 
 
 def chinese(number: int) -> str:
     """0 … 9999 in Chinese numerals, as they are counted."""
     if number < 10:
-        return _DIGITS[number]
+        return CHINESE_DIGITS[number]
     text, gap = "", False
     for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
         digit, number = divmod(number, unit)
         if digit:
-            text += ("零" if gap and text else "") + _DIGITS[digit] + name
+            text += ("零" if gap and text else "") + CHINESE_DIGITS[digit] + name
         gap = not digit
     return text.removeprefix("一") if text.startswith("一十") else text
 
@@ -130,10 +132,10 @@ def chinese(number: int) -> str:
 def english(number: int) -> str:
     """0 … 9999 in English words."""
     if number < 20:
-        return _ONES[number]
+        return SMALL_NUMBERS[number]
     if number < 100:
         tens, ones = divmod(number, 10)
-        return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
+        return TENS[tens] + (f"-{SMALL_NUMBERS[ones]}" if ones else "")
     unit, name = (100, "hundred") if number < 1000 else (1000, "thousand")
     many, rest = divmod(number, unit)
     joint = " and " if 0 < rest < 100 else " "
@@ -202,7 +204,7 @@ def dates(language: Language) -> Iterator[tuple[When, str]]:
         if language == "zh":
             said = f"{month}月{day}号" if month % 2 else f"{chinese(month)}月{chinese(day)}号"
         else:
-            said = f"on {_MONTHS[month - 1]} {day}"
+            said = f"on {MONTHS[month - 1]} {day}"
         yield When(month=month, day=day), said
 
 

@@ -206,6 +206,8 @@ def test_what_is_all_of_others_has_values_of_all() -> None:
     root = {"$defs": {"Day": {"type": "string", "format": "date"}}}
     merged = {"allOf": [{"$ref": "#/$defs/Day"}, {"description": "x"}]}
     assert pool_of("x", merged, root) == pool_of("x", {"type": "string", "format": "date"}, {})
+    signs = {"$defs": {"A/B": {"const": "c"}}}
+    assert pool_of("x", {"$ref": "#/$defs/A~1B"}, signs) == ["c"]
     objects = {
         "allOf": [{"properties": {"city": {}}}, {"properties": {"n": {}}}],
         "required": ["n"],
