@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fcray import __version__, settings
-from fcray.cli_data import SpecPath, data_app, print_json
+from fcray.cli_data import SpecPath, data_app
 from fcray.errors import FcrayError, UserError
 
 app = typer.Typer(
@@ -191,7 +191,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score an adapter, or the base model, on a split of the spec's data, as it would be served."""
-    from fcray.console import show_scores
+    from fcray.console import print_json, show_scores
     from fcray.dataset.build import build
     from fcray.dataset.draw import SPLITS
     from fcray.evaluation.pool import EvaluationPool, read_adapter
@@ -261,6 +261,7 @@ def serve(
     import secrets
     import signal
 
+    from fcray.console import print_json
     from fcray.registry import Registry
     from fcray.serving import app as serving
     from fcray.serving.ingress import hash_key
@@ -304,6 +305,7 @@ def call(
     """Ask a served adapter, and print the call that it makes."""
     import openai
 
+    from fcray.console import print_json
     from fcray.dataset.catalog import load_catalogs
     from fcray.spec import SweepSpec
 
@@ -334,9 +336,7 @@ def call(
 @registry_app.command("list")
 def registry_list(registry: RegistryFolder = Path("registry"), as_json: Json = False) -> None:
     """The versions, with their scores as served."""
-    from rich.console import Console
-
-    from fcray.console import table
+    from fcray.console import output, print_json, table
     from fcray.registry import Registry
     from fcray.tracking.wording import percent
 
@@ -358,7 +358,7 @@ def registry_list(registry: RegistryFolder = Path("registry"), as_json: Json = F
         for m in manifests
     ]
     columns = ("version", "alias", "base", "intent>", "arg. F1>", "created")
-    Console(highlight=False).print(table(f"Registry {registry}", columns, rows))
+    output().print(table(f"Registry {registry}", columns, rows))
 
 
 @registry_app.command("verify")
@@ -368,6 +368,7 @@ def registry_verify(
     as_json: Json = False,
 ) -> None:
     """Check every file of a version against its hash."""
+    from fcray.console import print_json
     from fcray.registry import Registry
 
     folder = Registry(registry).path(version)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fcray.errors import UserError
+
+if TYPE_CHECKING:  # each command imports what it works with
+    from fcray.dataset.audit import Audit, Auditor
+    from fcray.dataset.formats import Format
+    from fcray.dataset.perturb import Perturber
+    from fcray.dataset.store import Unchanged
+    from fcray.dataset.transfer import Report
+    from fcray.spec import DataSpec
+    from fcray.tools import Example, Tool
 
 data_app = typer.Typer(
     help="Build, look at, import and export training data.", no_args_is_help=True
@@ -29,56 +37,6 @@ Out = Annotated[
 ]
 
 
-def print_json(value: Any) -> None:
-    """A command's result as one JSON document on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-@contextmanager
-def progress(title: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, where that is a terminal; yields what moves it on by one.
-
-    Without a `total` the rows are only counted.
-    """
-    from rich import progress as rich_progress
-    from rich.console import Console
-
-    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    columns: list[rich_progress.ProgressColumn] = [rich_progress.TextColumn(title)]
-    if total is None:
-        columns += [rich_progress.TextColumn("{task.completed:,} rows")]
-    else:
-        columns += [rich_progress.BarColumn(), rich_progress.MofNCompleteColumn()]
-        columns += [rich_progress.TimeRemainingColumn()]
-    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        done = 0
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            if done % 100 == 0:
-                bar.update(task, completed=done)
-
-        yield advance
-
-
-@contextmanager
-def progress_over(rows: Iterable[Any], title: str, *, quiet: bool) -> Iterator[Iterator[Any]]:
-    """The rows, counted on standard error as they are taken; `title` may be a path or URL.
-
-    The count is gone when the block is left, so that an error is said on a clean line.
-    """
-
-    def counted() -> Iterator[Any]:
-        for row in rows:
-            yield row
-            advance()
-
-    with progress(title.rstrip("/").rpartition("/")[2], None, quiet=quiet) as advance:
-        yield counted()
-
-
 @data_app.command("build")
 def build(
     spec: SpecPath,
@@ -90,6 +48,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build, verify and write the examples of a spec, with a page about them (report.html)."""
+    from fcray.console_data import progress, show_built
     from fcray.dataset.build import Construction
     from fcray.dataset.catalog import load_catalogs
     from fcray.dataset.store import FILE_TYPES, write_construction
@@ -123,7 +82,7 @@ def build(
                 )
             },
         )
-    _show_built(written, out, as_json)
+    show_built(written, out, as_json=as_json)
 
 
 @data_app.command("stats")
@@ -137,6 +96,8 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """How many examples there are, by split, domain, language and kind."""
+    from fcray.console import print_json
+    from fcray.console_data import progress_over, show_summary
     from fcray.dataset.draw import SPLITS
     from fcray.dataset.files import failures_named
     from fcray.dataset.summary import Summary
@@ -154,12 +115,12 @@ def stats(
     if as_json:
         print_json({name: counts.as_json() for name, counts in summary.splits.items()})
         return
-    _show_summary(summary)
+    show_summary(summary)
     if html is not None:
         print(f"page: {html}")
 
 
-def _rows_of(source: str) -> Iterator[tuple[str, Any]]:
+def _rows_of(source: str) -> Iterator[tuple[str, Example]]:
     """(split, example) of all rows of a spec, a dataset's folder or a file."""
     from fcray.dataset import store, transfer
     from fcray.dataset.build import ORDER, Construction
@@ -175,7 +136,7 @@ def _rows_of(source: str) -> Iterator[tuple[str, Any]]:
         return
     whole = store.is_dataset(source)
     for url in _files_of(source):
-        name = url.rpartition("/")[2]
+        name = _name(url)
         rows = transfer.read_examples(
             url, FORMATS["fcray"], transfer.Report(), strict=True, catalog=_tools_beside(url)
         )
@@ -202,6 +163,7 @@ def catalog(
     Names that are changed are said, and stand at the top of the file: a name that OpenAI's rule does not
     allow, and an OpenAPI body's field that is called like a parameter, id, which becomes body_id.
     """
+    from fcray.console_data import show_catalog
     from fcray.dataset.catalog import load_catalogs
     from fcray.dataset.derive import catalog_text
     from fcray.dataset.files import failures_named
@@ -222,22 +184,13 @@ def catalog(
         made = load_catalogs([scratch])
     with failures_named(str(path)):
         write_atomically(path, text)
-    if as_json:
-        names = list(made.tools.names)
-        print_json({"path": str(path), "tools": names, "left_out": left_out, "notes": notes})
-        return
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(
-        f"{path}: {len(made.tools)} tools, {len(made.templates)} templates; edit them as you like"
-    )
-    for reason in left_out:
-        print(f"left out: {reason}")
+    show_catalog(path, made, left_out, notes, as_json=as_json)
 
 
 @data_app.command("formats")
 def formats(as_json: Json = False) -> None:
     """The row formats that `import` and `export` know."""
+    from fcray.console import print_json
     from fcray.dataset.formats import FORMATS
 
     if as_json:
@@ -266,6 +219,7 @@ def import_rows(
     as_json: Json = False,
 ) -> None:
     """Read rows of another format and write them as fcray's own; what is wrong with them is reported."""
+    from fcray.console_data import progress_over, say, show_report
     from fcray.dataset import transfer
     from fcray.dataset.perturb import Perturber
 
@@ -273,7 +227,7 @@ def import_rows(
     catalog = transfer.tools_in(tools, about_tools) if tools else None
     gold = transfer.answers_in(answers) if answers else None
 
-    def read(report: transfer.Report) -> Iterator[Any]:
+    def read(report: Report) -> Iterator[Example]:
         known = transfer.format_named(form)
         return transfer.read_examples(
             rows, known, report, domain=domain, catalog=catalog, answers=gold
@@ -285,14 +239,14 @@ def import_rows(
             perturber = Perturber(read(transfer.Report()), seed=0)
             examples = _with_perturbed(found, perturber, perturb, report)
         transfer.write_examples(out, transfer.format_named("fcray"), examples)
-    _show_report(report, f"{rows} → {out}", "examples", as_json)
+    show_report(report, f"{rows} → {out}", "examples", as_json=as_json)
     for finding in about_tools.notes:
-        _say(f"{tools}:{finding.line}: {finding.reason}", as_json)
+        say(f"{tools}:{finding.line}: {finding.reason}", quiet=as_json)
 
 
 def _with_perturbed(
-    examples: Iterable[Any], perturber: Any, copies: int, report: Any
-) -> Iterator[Any]:
+    examples: Iterable[Example], perturber: Perturber, copies: int, report: Report
+) -> Iterator[Example]:
     for example in examples:
         yield example
         for more in perturber.of(example, copies):
@@ -331,11 +285,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check rows: schema, grounding of every value, language, length, duplicates; 1 where one fails."""
-    from fcray.dataset import store, transfer
-    from fcray.dataset.audit import STAGES, TEMPLATED, Audit, Auditor
-    from fcray.dataset.build import checks_against
-    from fcray.dataset.catalog import load_catalogs
-    from fcray.dataset.formats import FORMATS
+    from fcray.console_data import show_verified
+    from fcray.dataset import store
     from fcray.spec import SweepSpec
 
     if not 0 <= near <= 1:
@@ -343,49 +294,77 @@ def verify(
     data = SweepSpec.read(spec).data if spec else None
     wholes = [store.Unchanged(place) for place in rows if store.is_dataset(place)]
     of = {url: whole for whole in wholes for url in whole.files}
-    urls = [file for place in rows for file in _files_of(place)]
-    names = [url.rpartition("/")[2] for url in urls]
-    if out is not None and len(set(names)) < len(names):
+    files = [(url, of.get(url)) for place in rows for url in _files_of(place)]
+    if out is not None and len({_name(url) for url, _ in files}) < len(files):
         raise UserError("two of these files have one name; verify them apart", field="--out")
-    auditor = Auditor(
-        checks=checks_against(data, load_catalogs(data.catalogs, data.tools)) if data else None,
-        length=_counter(base) if base else None,
-        cutoff=cutoff,
-        near=near or None,
-    )
-    audits, built = dict[str, Audit](), 0
-
-    def counted(examples: Iterable[Any]) -> Iterator[Any]:
-        nonlocal built
-        for example in examples:
-            built += example.origin.generator in TEMPLATED
-            yield example
-
+    auditor = _auditor(data, base, cutoff, near)
     with store.all_or_none(out) if out is not None else nullcontext() as place:
-        for url, name in zip(urls, names, strict=True):
-            report, audit = transfer.Report(), audits.setdefault(name, Audit())
-            with progress_over(_read(url, of.get(url), report), url, quiet=as_json) as examples:
-                passed = auditor.accepted(counted(examples), name, audit)
-                if place is None:
-                    for _ in passed:
-                        pass
-                else:
-                    transfer.write_examples(f"{place}/{name}", FORMATS["fcray"], passed)
-            for finding in report.rejections:
-                audit.rows += 1
-                audit.reject_line(finding.line, finding.reason)
-        if as_json:
-            print_json({name: audit.as_json() for name, audit in audits.items()})
-        else:
-            _show_audits(audits, STAGES)
-            _show_unchecked(audits, built if data is None else 0)
+        audits, built = _audited(files, auditor, place, quiet=as_json)
+        show_verified(audits, built if data is None else 0, as_json=as_json)
         for whole in wholes:
             whole.check()
     if any(audit.rejections for audit in audits.values()):
         raise typer.Exit(1)
 
 
-def _read(url: str, whole: Any, report: Any) -> Iterator[Any]:
+def _auditor(data: DataSpec | None, base: str | None, cutoff: int, near: float) -> Auditor:
+    """What checks the rows: by the catalogs of a spec's `data`, by a model's tokens, for what is alike."""
+    from fcray.dataset.audit import Auditor
+    from fcray.dataset.build import checks_against
+    from fcray.dataset.catalog import load_catalogs
+
+    return Auditor(
+        checks=checks_against(data, load_catalogs(data.catalogs, data.tools)) if data else None,
+        length=_counter(base) if base else None,
+        cutoff=cutoff,
+        near=near or None,
+    )
+
+
+def _audited(
+    files: Iterable[tuple[str, Unchanged | None]],
+    auditor: Auditor,
+    place: str | None,
+    *,
+    quiet: bool,
+) -> tuple[dict[str, Audit], int]:
+    """File name → what was found in its rows; and how many rows templates made.
+
+    Parameters
+    ----------
+    files: Each with the dataset that it belongs to and that is verified as a whole, if there is one.
+    place: Folder for the rows that pass.
+    """
+    from fcray.console_data import progress_over
+    from fcray.dataset import transfer
+    from fcray.dataset.audit import TEMPLATED, Audit
+    from fcray.dataset.formats import FORMATS
+
+    audits = dict[str, Audit]()
+    generators = Counter[str]()
+    for url, whole in files:
+        report, audit = transfer.Report(), audits.setdefault(_name(url), Audit())
+        with progress_over(_read(url, whole, report), url, quiet=quiet) as found:
+            passed = auditor.accepted(_counted(found, generators), _name(url), audit)
+            if place is None:
+                for _ in passed:
+                    pass
+            else:
+                transfer.write_examples(f"{place}/{_name(url)}", FORMATS["fcray"], passed)
+        for finding in report.rejections:
+            audit.rows += 1
+            audit.reject_line(finding.line, finding.reason)
+    return audits, sum(generators[one] for one in TEMPLATED)
+
+
+def _counted(examples: Iterable[Example], generators: Counter[str]) -> Iterator[Example]:
+    """The examples, while it is counted who made them."""
+    for example in examples:
+        generators[example.origin.generator] += 1
+        yield example
+
+
+def _read(url: str, whole: Unchanged | None, report: Report) -> Iterator[Example]:
     """The rows of a file, of a dataset's folder perhaps that is verified as a whole."""
     from fcray.dataset import transfer
     from fcray.dataset.formats import FORMATS
@@ -395,14 +374,9 @@ def _read(url: str, whole: Any, report: Any) -> Iterator[Any]:
     return whole.read(url, rows) if whole else rows
 
 
-def _show_unchecked(audits: dict[str, Any], built: int) -> None:
-    """What only the catalogs could tell of rows that templates made."""
-    if built:
-        print(
-            f"{built:,} rows were built from templates; --spec checks them against their catalogs"
-        )
-    if unread := sum(audit.unread for audit in audits.values()):
-        print(f"{unread:,} rows whose values do not stand in the text; --spec checks them")
+def _name(url: str) -> str:
+    """A file's name without its folder."""
+    return url.rpartition("/")[2]
 
 
 def _files_of(place: str) -> list[str]:
@@ -412,7 +386,7 @@ def _files_of(place: str) -> list[str]:
     return store.row_files(place) if store.is_dataset(place) else [place]
 
 
-def _tools_beside(url: str) -> dict[str, Any]:
+def _tools_beside(url: str) -> dict[str, Tool]:
     """The tools of the dataset that a file of rows belongs to."""
     from fcray.dataset.store import manifest_tools
 
@@ -420,7 +394,7 @@ def _tools_beside(url: str) -> dict[str, Any]:
     return {tool.name: tool for tool in manifest_tools(folder)}
 
 
-def _counter(base: str) -> Any:
+def _counter(base: str) -> Callable[[Example], int]:
     """Example → its tokens under a model's own tokenizer."""
     from transformers import AutoTokenizer
 
@@ -431,26 +405,6 @@ def _counter(base: str) -> Any:
     folder, _ = models.resolve(ModelSpec(base=base))
     renderer = Renderer(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
     return lambda example: len(renderer.example(example))
-
-
-def _show_audits(audits: dict[str, Any], stages: tuple[str, ...]) -> None:
-    from rich.console import Console
-
-    from fcray.console import table
-
-    console = Console(highlight=False)
-    found = [stage for stage in stages if any(audit.stages[stage] for audit in audits.values())]
-    lines = [
-        [name, str(audit.rows), str(audit.accepted), *(str(audit.stages[s]) for s in found)]
-        for name, audit in audits.items()
-    ]
-    head = ["file", "rows>", "passed>", *(f"{stage}>" for stage in found)]
-    console.print(table("Rows, and the stage that rejected them", head, lines))
-    for name, audit in audits.items():
-        for one in audit.rejections[:5]:
-            console.print(
-                f"{name}: {one.id}: {one.stage}: {one.reason}", soft_wrap=True, markup=False
-            )
 
 
 @data_app.command("export")
@@ -468,31 +422,34 @@ def export_rows(
     as_json: Json = False,
 ) -> None:
     """Write fcray's rows in another format; what it cannot hold is reported."""
+    from fcray.console import print_json
+    from fcray.console_data import show_report
     from fcray.dataset import store, transfer
 
     known = transfer.format_named(form)
     if not store.is_dataset(rows):
         report = _export(known, rows, out, as_json)
-        _show_report(report, f"{rows} → {out}", "rows written", as_json)
+        show_report(report, f"{rows} → {out}", "rows written", as_json=as_json)
         return
     if out.endswith((".jsonl", ".json", ".parquet")) or store.is_dataset(out):
         raise UserError(
             f"{rows} is a dataset's folder, so this names another folder, with no dataset in it",
             field="--out",
         )
-    reports: dict[str, Any] = {}
+    reports: dict[str, Report] = {}
     for url in store.row_files(rows):
-        name = url.rpartition("/")[2].rpartition(".")[0]
+        name = _name(url).rpartition(".")[0]
         place = f"{out.rstrip('/')}/{name}.jsonl"
         reports[name] = _export(known, url, place, as_json)
         if not as_json:
-            _show_report(reports[name], f"{url} → {place}", "rows written", as_json)
+            show_report(reports[name], f"{url} → {place}", "rows written", as_json=False)
     if as_json:
         print_json({name: report.as_json() for name, report in reports.items()})
 
 
-def _export(form: Any, rows: str, out: str, as_json: bool) -> Any:
+def _export(form: Format, rows: str, out: str, as_json: bool) -> Report:
     """Write one file of rows as another of `form`; returns the report."""
+    from fcray.console_data import progress_over, say
     from fcray.dataset import transfer
 
     report = transfer.Report()
@@ -506,86 +463,8 @@ def _export(form: Any, rows: str, out: str, as_json: bool) -> Any:
     with progress_over(read, rows, quiet=as_json) as examples:
         transfer.write_examples(out, form, examples, report)
     if form.apart:
-        _say(f"{form.apart}: {transfer.beside(out)}", as_json)
+        say(f"{form.apart}: {transfer.beside(out)}", quiet=as_json)
     if listed:
         entry = transfer.add_dataset_info(folder, file.rpartition(".")[0] or file, file)
-        _say(f"dataset_info.json for LLaMA-Factory: {entry}", as_json)
+        say(f"dataset_info.json for LLaMA-Factory: {entry}", quiet=as_json)
     return report
-
-
-def _say(text: str, as_json: bool) -> None:
-    if not as_json:
-        print(text)
-
-
-def _show_report(report: Any, title: str, what: str, as_json: bool) -> None:
-    from rich.console import Console
-
-    from fcray.console import table
-
-    if as_json:
-        print_json(report.as_json())
-        return
-    lines = [("rows read", report.rows), (what, report.examples), ("rejected", report.rejected)]
-    if report.perturbed:
-        lines.append(("and with a value exchanged", report.perturbed))
-    lines += [(f"lost: {part}", count) for part, count in report.lost.most_common()]
-    if report.noted:
-        lines.append(("kept, though something is wrong", report.noted))
-        lines += [(f"  {kind}", count) for kind, count in report.kinds.most_common()]
-    console = Console(highlight=False)
-    console.print(table(title, ("", "rows>"), [(name, str(count)) for name, count in lines]))
-    for finding, word in [(f, "rejected") for f in report.rejections[:5]] + [
-        (f, "kept") for f in report.notes[:5]
-    ]:
-        console.print(
-            f"line {finding.line}, {word}: {finding.reason}", soft_wrap=True, markup=False
-        )
-    if len(report.rejections) + len(report.notes) > 10:
-        console.print("all of them with their lines: --json")
-
-
-def _show_built(written: Any, out: str, as_json: bool) -> None:
-    from fcray.dataset.audit import STAGES
-
-    summary = written.summary
-    if as_json:
-        print_json(
-            {
-                "sha256": written.sha256,
-                "out": out,
-                "splits": {name: counts.as_json() for name, counts in summary.splits.items()},
-                "verification": {name: written.audits[name].as_json() for name in summary.splits},
-                "notes": list(written.notes),
-            }
-        )
-        return
-    _show_summary(summary)
-    if any(audit.rejections for audit in written.audits.values()):
-        _show_audits({n: a for n, a in written.audits.items() if a.rows}, STAGES)
-    for note in written.notes:
-        print(note)
-    print(f"sha256 {written.sha256}, written to {out}; look at {out.rstrip('/')}/report.html")
-
-
-def _show_summary(summary: Any) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    from fcray.console import table
-
-    parts: dict[str, Callable[[Any], str]] = {
-        "domain": lambda cell: str(cell.domain),
-        "language": lambda cell: str(cell.language),
-        "kind": lambda cell: str(cell.kind),
-    }
-    splits = list(summary.splits)
-    rows = [["rows", *(f"{summary.splits[name].rows:,}" for name in splits)]]
-    for part, key in parts.items():
-        found = [summary.splits[name].by(key) for name in splits]
-        rows.append([f"[dim]by {part}[/]", *("" for _ in splits)])
-        for value in sorted({one for counts in found for one in counts}):
-            counted = [f"{counts[value]:,}" if value in counts else "" for counts in found]
-            rows.append([f"  {escape(value)}", *counted])
-    head = ["", *(f"{name.replace('_', ' ')}>" for name in splits)]
-    Console(highlight=False).print(table(f"{summary.rows:,} rows", head, rows))

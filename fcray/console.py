@@ -1,4 +1,4 @@
-"""What people see in the terminal: progress lines and tables. Computes nothing.
+"""What people see in the terminal: progress lines and tables; and what machines read. Computes nothing.
 
 Everything goes to standard error but a command's result, so that `--json` leaves standard output to one
 JSON document.
@@ -6,6 +6,7 @@ JSON document.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -85,6 +86,11 @@ def config_text(config: dict[str, Any]) -> str:
     return ", ".join([*parts, f"stages {shares(lora.shares)}"])
 
 
+def print_json(value: Any) -> None:
+    """A command's result as one JSON document on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table; columns whose name ends in `>` are aligned right."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
@@ -99,14 +105,14 @@ WIDTH = 120
 """Columns of tables that are written to a file or a pipe."""
 
 
-def _output() -> Console:
+def output() -> Console:
     """Standard output, as wide as the terminal if it is one."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def show_run(record: RunRecord) -> None:
     """A run's record as tables on standard output."""
-    console = _output()
+    console = output()
     console.print()
     if record.before and record.after:
         console.print(_before_after(record.before, record.after))
@@ -193,4 +199,4 @@ def show_scores(title: str, scores: Scores) -> None:
         rows.append(
             ("latency P50 / P99", f"{scores.latency.p50:.2f} s / {scores.latency.p99:.2f} s")
         )
-    _output().print(table(title, ("measure", "value>"), rows))
+    output().print(table(title, ("measure", "value>"), rows))

@@ -16,9 +16,9 @@ from typing import IO, Any
 
 from fcray.dataset import files
 from fcray.dataset.formats import FORMATS, Format, Note, RowError, Source, dataset_info, losses
-from fcray.dataset.formats.base import checked
 from fcray.dataset.formats.bfcl import ANSWER
 from fcray.dataset.formats.seal import read_tool
+from fcray.dataset.formats.values import checked
 from fcray.errors import UserError
 from fcray.tools import Example, Tool
 
@@ -153,7 +153,7 @@ def tools_in(url: str, report: Report) -> dict[str, Tool]:
     ------
     UserError: A tool is invalid, or there is none; names file and line.
     """
-    from fcray.dataset.formats.base import read_tool as read_openai_tool
+    from fcray.dataset.formats.calls import read_tool as read_openai_tool
 
     tools: dict[str, Tool] = {}
     for record in files.read(url):

@@ -11,7 +11,7 @@ import pytest
 from fcray.dataset import transfer
 from fcray.dataset.audit import Audit, Auditor
 from fcray.dataset.formats import FORMATS
-from fcray.dataset.formats.base import MOVED
+from fcray.dataset.formats.reading_back import MOVED
 from fcray.errors import UserError
 from fcray.tools import Example, Message
 from tests.examples import CONVERSATION, EXAMPLES, example, user, weather

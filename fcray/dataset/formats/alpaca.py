@@ -8,28 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Row,
-    RowError,
-    Source,
-    call_value,
-    examples_of,
-    extra,
-    instructions_of,
-    listed,
-    loads,
-    read_calls,
-    read_tools,
-    text_of,
-    tool_value,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import call_value, read_calls, read_tools, tool_value
+from fcray.dataset.formats.conversations import examples_of, extra, instructions_of
+from fcray.dataset.formats.values import Row, RowError, listed, loads, text_of
 from fcray.tools import Example, Message
 
 
 class Alpaca(Format):
     name = "alpaca"
     title = "Alpaca-like (instruction, function_call, response)"
+    columns = frozenset({"instruction"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         request = text_of(row.get("instruction"), "instruction")

@@ -9,23 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Note,
-    Row,
-    RowError,
-    Source,
-    drop_undescribed,
-    examples_of,
-    extra,
-    listed,
-    make_tool,
-    mapped,
-    safe_name,
-    single_turn,
-    text_of,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import drop_undescribed, make_tool, safe_name
+from fcray.dataset.formats.conversations import examples_of, extra, single_turn
 from fcray.dataset.formats.python_types import schema_of
+from fcray.dataset.formats.values import Note, Row, RowError, listed, mapped, text_of
 from fcray.tools import Example, Message, Tool, ToolCall
 
 ANSWER = "ground_truth"
@@ -34,6 +22,7 @@ ANSWER = "ground_truth"
 class BFCL(Format):
     name = "bfcl"
     title = "BFCL questions, with --answers its possible answers"
+    columns = frozenset({"question", "function"})
     apart = ANSWER
 
     def _read(self, row: Row, source: Source) -> list[Example]:

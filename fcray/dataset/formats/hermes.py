@@ -11,24 +11,10 @@ import json
 import re
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Row,
-    RowError,
-    Source,
-    call_value,
-    dumps,
-    examples_of,
-    extra,
-    instructions_of,
-    listed,
-    loads,
-    mapped,
-    read_call,
-    read_tools,
-    text_of,
-    turns_of,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import call_value, read_call, read_tools
+from fcray.dataset.formats.conversations import examples_of, extra, instructions_of, turns_of
+from fcray.dataset.formats.values import Row, RowError, dumps, listed, loads, mapped, text_of
 from fcray.tools import Example, Message, Tool, ToolCall
 
 _TOOLS = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.DOTALL)
@@ -47,6 +33,7 @@ _OUTRO = (
 class Hermes(Format):
     name = "hermes"
     title = "Hermes (calls between <tool_call> marks)"
+    columns = frozenset({"conversations"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         tools: tuple[Tool, ...] | None = None

@@ -11,21 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fcray.dataset.formats.base import (
-    Format,
-    Row,
-    RowError,
-    Source,
-    dumps,
-    listed,
-    mapped,
-    problems,
-    read_calls,
-    read_origin,
-    read_tools,
-    text_of,
-    tool_value,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import problems, read_calls, read_tools, tool_value
+from fcray.dataset.formats.conversations import read_origin
+from fcray.dataset.formats.values import Row, RowError, dumps, listed, mapped, text_of
 from fcray.errors import first_problem
 from fcray.tools import Example, Message, ToolCall
 
@@ -33,6 +22,7 @@ from fcray.tools import Example, Message, ToolCall
 class Native(Format):
     name = "fcray"
     title = "fcray's own rows; nothing is lost"
+    columns = frozenset({"messages", "calls", "origin"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         messages = tuple(_message(one) for one in listed(row.get("messages"), "messages"))

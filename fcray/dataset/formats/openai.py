@@ -9,21 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Row,
-    RowError,
-    Source,
-    call_value,
-    dumps,
-    identity_of,
-    listed,
-    mapped,
-    read_call,
-    read_tools,
-    targets,
-    text_of,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import call_value, read_call, read_tools
+from fcray.dataset.formats.conversations import identity_of, targets
+from fcray.dataset.formats.values import Row, RowError, dumps, listed, mapped, text_of
 from fcray.tools import Example, Message, ToolCall
 
 _ROLES = {"system": "system", "developer": "system", "user": "user"}
@@ -32,6 +21,7 @@ _ROLES = {"system": "system", "developer": "system", "user": "user"}
 class OpenAI(Format):
     name = "openai"
     title = "OpenAI fine-tuning (messages, tools)"
+    columns = frozenset({"messages"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         messages = listed(row.get("messages"), "messages")

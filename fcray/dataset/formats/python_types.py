@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fcray.dataset.formats.base import MOST_DEPTH, Note
+from fcray.dataset.formats.values import MOST_DEPTH, Note
 
 _PLAIN = {
     "str": "string",

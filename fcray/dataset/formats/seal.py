@@ -10,22 +10,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Note,
-    Row,
-    RowError,
-    Source,
-    examples_of,
-    extra,
-    listed,
-    make_tool,
-    mapped,
-    query_of,
-    safe_name,
-    text_of,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import make_tool, safe_name
+from fcray.dataset.formats.conversations import examples_of, extra, query_of
 from fcray.dataset.formats.python_types import name_of, property_of, told_of
+from fcray.dataset.formats.values import Note, Row, RowError, listed, mapped, text_of
 from fcray.tools import Example, Message, Tool, ToolCall
 
 _RESULT = re.compile(r"API_call_\d+")
@@ -34,6 +23,7 @@ _RESULT = re.compile(r"API_call_\d+")
 class SealTools(Format):
     name = "seal"
     title = "Seal-Tools (query, calling), with --tools its definitions"
+    columns = frozenset({"query", "calling"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         query = text_of(row.get("query"), "query")

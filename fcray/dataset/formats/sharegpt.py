@@ -8,25 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Row,
-    RowError,
-    Source,
-    call_value,
-    dumps,
-    examples_of,
-    extra,
-    instructions_of,
-    listed,
-    loads,
-    mapped,
-    read_calls,
-    read_tools,
-    text_of,
-    tool_value,
-    turns_of,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import call_value, read_calls, read_tools, tool_value
+from fcray.dataset.formats.conversations import examples_of, extra, instructions_of, turns_of
+from fcray.dataset.formats.values import Row, RowError, dumps, listed, loads, mapped, text_of
 from fcray.tools import Example, Message
 
 _ROLES = {
@@ -44,6 +29,7 @@ _ROLES = {
 class ShareGPT(Format):
     name = "sharegpt"
     title = "ShareGPT as LLaMA-Factory reads it (conversations, tools)"
+    columns = frozenset({"conversations"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         messages: list[Message] = []

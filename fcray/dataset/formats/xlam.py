@@ -9,31 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcray.dataset.formats.base import (
-    Format,
-    Note,
-    Row,
-    RowError,
-    Source,
-    call_value,
-    dumps,
-    examples_of,
-    extra,
-    listed,
-    loads,
-    make_tool,
-    mapped,
-    query_of,
-    read_calls,
-    text_of,
-)
+from fcray.dataset.formats.base import Format, Source
+from fcray.dataset.formats.calls import call_value, make_tool, read_calls
+from fcray.dataset.formats.conversations import examples_of, extra, query_of
 from fcray.dataset.formats.python_types import name_of, property_of, split, told_of
+from fcray.dataset.formats.values import Note, Row, RowError, dumps, listed, loads, mapped, text_of
 from fcray.tools import Example, Message, Tool
 
 
 class XLAM(Format):
     name = "xlam"
     title = "xLAM (query, tools, answers)"
+    columns = frozenset({"query", "answers"})
 
     def _read(self, row: Row, source: Source) -> list[Example]:
         query = text_of(row.get("query"), "query")

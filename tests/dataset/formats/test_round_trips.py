@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcray.dataset.formats import FORMATS, RowError, Source, losses
-from fcray.dataset.formats.base import MOVED
+from fcray.dataset.formats.reading_back import MOVED
 from fcray.tools import Example, Message, Origin, Tool, ToolCall
 from tests.examples import TOOLS, user
 
