@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit bench-dataset bench-training clean
+.PHONY: help env demo test lint unit bench-dataset bench-training bench-gpu clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
 	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
 	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"
+	@echo "make bench-gpu  the same on a GPU, and the memory of a 13B step; random weights"
 	@echo "make env    only make the environment in $(VENV)"
 	@echo "make clean  remove the environment and the runs"
 
@@ -56,6 +57,14 @@ $(TRL)/.ready: constraints.txt
 
 bench-training: $(READY) $(TRL)/.ready
 	$(BIN)/python -m benchmarks.training $(TRL)/bin/python
+
+# Each in a process of its own, so that none's memory is another's.
+bench-gpu: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt 'trl==1.16.0'
+	$(BIN)/python -m benchmarks.gpu.training exact 0.5b --out benchmarks/results/gpu-exact.json
+	$(BIN)/python -m benchmarks.gpu.training memory 13b 80e9 --out benchmarks/results/gpu-memory-13b.json
+	$(BIN)/python -m benchmarks.gpu.training speed 0.5b --out benchmarks/results/gpu-speed-0.5b.json
+	$(BIN)/python -m benchmarks.gpu.training speed 7b --out benchmarks/results/gpu-speed-7b.json
 
 clean:
 	rm -rf $(VENV) $(TRL) runs registry
