@@ -224,7 +224,8 @@ def import_rows(
     from fcray.dataset.perturb import Perturber
 
     report, about_tools = transfer.Report(), transfer.Report()
-    catalog = transfer.tools_in(tools, about_tools) if tools else None
+    beside = _tools_beside(rows) if form == "fcray" else None
+    catalog = transfer.tools_in(tools, about_tools) if tools else beside
     gold = transfer.answers_in(answers) if answers else None
 
     def read(report: Report) -> Iterator[Example]:

@@ -127,6 +127,11 @@ def test_data_is_built_and_counted(tmp_path: Path) -> None:
         json.loads((tmp_path / "out" / "manifest.json").read_text())["sha256"] == second["sha256"]
     )
     assert len((tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()) == 60
+    # Its rows name tools that stand in the manifest beside them.
+    done = fcray("data", "import", "fcray", str(tmp_path / "out" / "train.jsonl"),
+                 "--out", "mine.jsonl", "--json", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["examples"] == 60
 
 
 def test_rows_go_out_and_come_back(tmp_path: Path) -> None:
