@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import random
 import statistics
@@ -150,6 +151,7 @@ def trl_run(
     import trl
     from datasets import Dataset
     from peft import LoraConfig as PeftConfig
+    from trl.data_utils import pack_dataset
 
     records = [
         {
@@ -159,7 +161,9 @@ def trl_run(
         for row in rows
     ]
     length, packed = max(map(len, rows)), 2048
-    each = max(1, round(BATCH * length / packed))
+    given = Dataset.from_list(records)
+    # As many optimizer steps as without packing.
+    each = math.ceil(len(pack_dataset(given, packed, "bfd")) / math.ceil(len(rows) / BATCH))
     on_gpu = base.device.type == "cuda"
     with tempfile.TemporaryDirectory() as folder:
         settings = trl.SFTConfig(
@@ -186,7 +190,7 @@ def trl_run(
         trainer = trl.SFTTrainer(
             model=base.model,
             args=settings,
-            train_dataset=Dataset.from_list(records),
+            train_dataset=given,
             processing_class=blank_tokenizer(),
             peft_config=PeftConfig(
                 task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"

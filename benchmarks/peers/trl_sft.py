@@ -1,13 +1,14 @@
 """LoRA by TRL's SFTTrainer on rows that are tokens already. Runs in TRL's own environment.
 
 Usage: trl_sft.py JOB, a JSON file with `model` (folder), `rows` and `held_out` (JSON lines of `input_ids` and
-`completion_mask`), `packing`, `batch`, `at_once`, `rank`, `learning_rate`, `bf16`, `threads`. Prints a line
-of JSON.
+`completion_mask`), `packing`, `batch`, `at_once`, `rank`, `learning_rate`, `bf16`, `threads` and `seed`. Prints
+a line of JSON.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import tempfile
@@ -55,7 +56,7 @@ def main() -> None:
             logging_steps=1,
             disable_tqdm=True,
             train_sampling_strategy="sequential",
-            seed=0,
+            seed=job["seed"],
         )
         lora = LoraConfig(
             task_type="CAUSAL_LM",
@@ -91,11 +92,13 @@ def main() -> None:
 
 
 def accumulation(job: dict[str, Any], rows: Any) -> int:
-    """Passes of an optimizer step: it has the job's batch of rows, or as many packed tokens."""
+    """Passes of an optimizer step, such that there are as many steps as without packing."""
     if not job["packing"]:
         return int(job["batch"] // job["at_once"])
-    tokens = sum(len(row["input_ids"]) for row in rows) / len(rows)
-    return max(1, round(job["batch"] * tokens / PACKED))
+    from trl.data_utils import pack_dataset
+
+    steps = math.ceil(len(rows) / job["batch"])
+    return math.ceil(len(pack_dataset(rows, PACKED, "bfd")) / steps)
 
 
 def held_out_loss(model: Any, path: str) -> float:
