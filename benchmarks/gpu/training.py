@@ -4,8 +4,9 @@
     python -m benchmarks.gpu.training memory 13b 80e9   four rows of 512 tokens with at most so many bytes
     python -m benchmarks.gpu.training exact 0.5b        a pack's gradients and those of its rows, in float32
 
-Needs torch, transformers, peft and pydantic; `speed` needs trl and datasets, `--nf4` bitsandbytes; no network
-and no tokenizer. The shape `tiny` runs anywhere. Prints a line of JSON, and writes it to the file of `--out`.
+Needs torch, transformers, peft, pydantic, jsonschema and PyYAML; `speed` needs trl and datasets, `--nf4`
+bitsandbytes; no network and no tokenizer. The shape `tiny` runs anywhere. Prints a line of JSON, and writes
+it to the file of `--out`.
 """
 
 from __future__ import annotations

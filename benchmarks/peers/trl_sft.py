@@ -1,8 +1,8 @@
 """LoRA by TRL's SFTTrainer on rows that are tokens already. Runs in TRL's own environment.
 
 Usage: trl_sft.py JOB, a JSON file with `model` (folder), `rows` and `held_out` (JSON lines of `input_ids` and
-`completion_mask`), `packing`, `batch`, `at_once`, `rank`, `learning_rate`, `bf16`, `threads` and `seed`. Prints
-a line of JSON.
+`completion_mask`), `packing`, `batch`, `at_once`, `rank`, `learning_rate`, `bf16`, `threads` and `seed`.
+Prints a line of JSON.
 """
 
 from __future__ import annotations
