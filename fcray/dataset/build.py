@@ -30,7 +30,6 @@ from fcray.dataset.audit import (
 )
 from fcray.dataset.catalog import Catalog, load_catalogs
 from fcray.dataset.draw import LEARNED, SPLITS, Plan, draw
-from fcray.dataset.kinds import AS_DRAWN
 from fcray.dataset.masking import MASKED, MASKS, Masks
 from fcray.dataset.near import NearDuplicates
 from fcray.dataset.offers import Offers
@@ -251,14 +250,13 @@ class Construction:
     def _alike(self) -> dict[int, Finding]:
         """Training rows that say nearly the same as an earlier one, each with which one that is.
 
-        No two sentences drawn are nearly the same, but what is made of them may be. A tool at a time, so
-        that memory does not grow with the rows.
+        No two sentences drawn for a tool are nearly the same, but what is made of them may be, and what
+        is a contrast to another tool. A tool at a time, so that memory does not grow with the rows.
         """
         cells: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("I"))
         for number, drawn in enumerate(self.plan.rows["train"]):
-            if drawn.kind not in AS_DRAWN:
-                template = drawn.picks[0].template
-                cells[template.subject, template.language].append(number)
+            template = drawn.picks[0].template
+            cells[template.subject, template.language].append(number)
         alike: dict[int, Finding] = {}
         for numbers in cells.values():
             near = NearDuplicates()

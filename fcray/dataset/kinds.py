@@ -480,9 +480,6 @@ AS_WRITTEN = (
 )
 """Kinds whose request is one template, word for word."""
 
-AS_DRAWN = tuple(kind for kind in AS_WRITTEN if kind != "invalid")
-"""Kinds whose request is the filling that was drawn: of the others, two may turn out nearly the same."""
-
 
 def templates_of(
     catalog: Catalog, kind: str, tool: str, trained: tuple[Template, ...]
