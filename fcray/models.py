@@ -147,7 +147,7 @@ def load(
         "attn_implementation": "sdpa",
     }
     if storage == "packed":
-        options["quantization_config"] = _nf4_config(dtype, spec.double_quantization)
+        options["quantization_config"] = nf4_config(dtype, spec.double_quantization)
         options["device_map"] = {"": device}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -206,7 +206,8 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _nf4_config(dtype: torch.dtype, double: bool) -> Any:
+def nf4_config(dtype: torch.dtype, double: bool) -> Any:
+    """bitsandbytes' settings for a base in 4-bit blocks; `double`: their scales in 8 bit."""
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(

@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from fcray.models import BaseModel, Storage, default_device
+from fcray.models import BaseModel, Storage, default_device, nf4_config
 from fcray.prompting import Prompt, RenderedExample, Span
 from fcray.spec import LoraConfig, TrainingSpec
 
@@ -65,16 +65,11 @@ def model_of(shape: str, *, nf4: bool, dtype: torch.dtype = torch.bfloat16) -> B
         with tempfile.TemporaryDirectory() as folder:
             with torch.device(device):
                 AutoModelForCausalLM.from_config(config, dtype=dtype).save_pretrained(folder)
-            from transformers import BitsAndBytesConfig
-
-            settings = BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=dtype,
-            )
             model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, quantization_config=settings, device_map={"": device}, dtype=dtype
+                folder,
+                quantization_config=nf4_config(dtype, True),
+                device_map={"": device},
+                dtype=dtype,
             )
     else:
         with torch.device(device):

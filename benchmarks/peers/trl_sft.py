@@ -36,28 +36,6 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
     rows = load_dataset("json", data_files=job["rows"], split="train")
     with tempfile.TemporaryDirectory() as folder:
-        settings = trl.SFTConfig(
-            output_dir=folder,
-            max_length=max(len(row["input_ids"]) for row in rows) if not job["packing"] else PACKED,
-            packing=job["packing"],
-            completion_only_loss=True,
-            per_device_train_batch_size=1 if job["packing"] else job["at_once"],
-            gradient_accumulation_steps=accumulation(job, rows),
-            num_train_epochs=1,
-            learning_rate=job["learning_rate"],
-            lr_scheduler_type="linear",
-            warmup_steps=0,
-            weight_decay=0.0,
-            gradient_checkpointing=False,
-            bf16=job["bf16"],
-            use_cpu=not torch.cuda.is_available(),
-            report_to="none",
-            save_strategy="no",
-            logging_steps=1,
-            disable_tqdm=True,
-            train_sampling_strategy="sequential",
-            seed=job["seed"],
-        )
         lora = LoraConfig(
             task_type="CAUSAL_LM",
             r=job["rank"],
@@ -66,7 +44,7 @@ def main() -> None:
         )
         trainer = trl.SFTTrainer(
             model=model,
-            args=settings,
+            args=settings_of(job, rows, folder),
             train_dataset=rows,
             processing_class=tokenizer,
             peft_config=lora,
@@ -88,6 +66,35 @@ def main() -> None:
                 "version": trl.__version__,
             }
         )
+    )
+
+
+def settings_of(job: dict[str, Any], rows: Any, folder: str) -> Any:
+    """SFTTrainer's settings of a job."""
+    import torch
+    import trl
+
+    return trl.SFTConfig(
+        output_dir=folder,
+        max_length=max(len(row["input_ids"]) for row in rows) if not job["packing"] else PACKED,
+        packing=job["packing"],
+        completion_only_loss=True,
+        per_device_train_batch_size=1 if job["packing"] else job["at_once"],
+        gradient_accumulation_steps=accumulation(job, rows),
+        num_train_epochs=1,
+        learning_rate=job["learning_rate"],
+        lr_scheduler_type="linear",
+        warmup_steps=0,
+        weight_decay=0.0,
+        gradient_checkpointing=False,
+        bf16=job["bf16"],
+        use_cpu=not torch.cuda.is_available(),
+        report_to="none",
+        save_strategy="no",
+        logging_steps=1,
+        disable_tqdm=True,
+        train_sampling_strategy="sequential",
+        seed=job["seed"],
     )
 
 

@@ -96,7 +96,7 @@ class Audit:
 
 
 class _Numbers:
-    """A set of 64-bit numbers in about 9 bytes each."""
+    """A set of 64-bit numbers, all but the latest in 8 bytes each."""
 
     def __init__(self) -> None:
         self._sorted = np.zeros(0, dtype=np.uint64)

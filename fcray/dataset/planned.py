@@ -21,7 +21,7 @@ class Drawn(NamedTuple):
 
 
 class Rows(Sequence[Drawn]):
-    """The rows of a split: 25 bytes each, however large the templates are that they stand for."""
+    """The rows of a split: 25 bytes each and 4 for its place, however much text they stand for."""
 
     def __init__(self) -> None:
         self._kinds: list[str] = []

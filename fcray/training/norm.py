@@ -1,4 +1,4 @@
-"""RMSNorm as one operation: half the passes over the activations, and half of what is kept of them.
+"""RMSNorm as one operation: fewer passes over the activations, and less that is kept of them.
 
 Zhang and Sennrich, arXiv 1910.07467. A model's own layer is a chain of small operations, each of which keeps
 its input in float32; here the backward pass is written out and makes them anew. Layers that need not the
