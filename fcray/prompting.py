@@ -91,11 +91,13 @@ class Parsed:
     Attributes
     ----------
     problem: Why a call could not be read; None when all could.
+    unfinished: The call at the end that was begun and not ended.
     """
 
     calls: tuple[ToolCall, ...]
     text: str
     problem: str | None = None
+    unfinished: str = ""
 
 
 def call_text(call: ToolCall, tool: Tool | None = None) -> str:
@@ -247,13 +249,14 @@ def _local(reference: str, root: dict[str, Any]) -> Any:
 
 def parse(text: str) -> Parsed:
     """Read a model's answer. Never raises: what cannot be read is said in `problem`."""
-    calls, problem, words, at = [], None, "", 0
+    calls, problem, words, at, unfinished = [], None, "", 0, ""
     while (start := text.find(CALL_OPEN, at)) >= 0:
         words += text[at:start]
         value, end, wrong = _read_json(text, start + len(CALL_OPEN))
         close = text.find(CALL_CLOSE, end)
         if close < 0:
             problem, at = problem or "a call was begun and not ended", len(text)
+            unfinished = text[start:]
             break
         at = close + len(CALL_CLOSE)
         if not wrong and text[end:close].strip():
@@ -263,7 +266,7 @@ def parse(text: str) -> Parsed:
             problem = problem or call
         else:
             calls.append(call)
-    return Parsed(tuple(calls), (words + text[at:]).strip(), problem)
+    return Parsed(tuple(calls), (words + text[at:]).strip(), problem, unfinished)
 
 
 def _read_json(text: str, at: int) -> tuple[Any, int, str]:

@@ -33,7 +33,7 @@ def evaluate(
             example=example,
             calls=answer.calls,
             text=answer.text,
-            valid=answer.problem is None,
+            valid=answer.problem is None and not answer.cut,
             seconds=answer.seconds,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,

@@ -1,5 +1,6 @@
 """The inference engine that evaluation and serving share. Never imports Ray."""
 
-from fcray.inference.engine import Completion, Engine, Request, ToolChoice
+from fcray.inference.engine import Engine
+from fcray.inference.requests import Completion, Delta, Request, ToolChoice
 
-__all__ = ["Completion", "Engine", "Request", "ToolChoice"]
+__all__ = ["Completion", "Delta", "Engine", "Request", "ToolChoice"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -50,6 +51,14 @@ class EngineConfig:
     threads: int = 1
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A request, and whether its caller has gone."""
+
+    request: Request
+    dropped: threading.Event
+
+
 def load_engine(config: EngineConfig) -> Engine:
     """The base with its adapters.
 
@@ -83,16 +92,20 @@ class EngineDeployment:
     def __init__(self, config: EngineConfig, engine: Engine | None = None) -> None:
         self._engine = engine or load_engine(config)
         self._room = _context_length(self._engine)
-        self._batcher: MicroBatcher[Request, Completion] = MicroBatcher(
+        self._batcher: MicroBatcher[_Job, Completion] = MicroBatcher(
             self._generate, batch=config.batch, waiting=config.waiting, key=_shares_prefix
         )
         self._warm_up()
 
     async def answer(self, requests: Sequence[Request]) -> list[Completion] | Refusal:
-        """Answer all requests, or say why not. Cancelling drops those that have not begun."""
+        """Answer all requests, or say why not. Cancelling ends them, also those under way."""
+        dropped = threading.Event()
         try:
-            futures = self._batcher.submit(requests)
+            futures = self._batcher.submit([_Job(request, dropped) for request in requests])
             return list(await asyncio.gather(*map(asyncio.wrap_future, futures)))
+        except asyncio.CancelledError:
+            dropped.set()
+            raise
         except Overloaded as error:
             return Refusal("overloaded", str(error))
         except TooLong as error:
@@ -116,8 +129,9 @@ class EngineDeployment:
         """End the worker thread after the batch that it is at."""
         self._batcher.close(timeout=10)
 
-    def _generate(self, requests: Sequence[Request]) -> list[Completion]:
-        return self._engine.generate([self._fitted(request) for request in requests])
+    def _generate(self, jobs: Sequence[_Job]) -> list[Completion]:
+        requests = [self._fitted(job.request) for job in jobs]
+        return self._engine.generate(requests, cancelled=lambda index: jobs[index].dropped.is_set())
 
     def _fitted(self, request: Request) -> Request:
         """The request with an answer no longer than the context has room for."""
@@ -135,7 +149,7 @@ class EngineDeployment:
         tool = Tool(name="noop", parameters={"type": "object", "properties": {}})
         hello = (Message(role="user", content="hello"),)
         request = Request(messages=hello, tools=(tool,), tool_choice="required", max_tokens=2)
-        self._batcher.submit([request])[0].result()
+        self._batcher.submit([_Job(request, threading.Event())])[0].result()
 
 
 def _context_length(engine: Engine) -> int:
@@ -143,9 +157,11 @@ def _context_length(engine: Engine) -> int:
     return int(getattr(config, "max_position_embeddings", None) or 1 << 20)
 
 
-def _shares_prefix(request: Request) -> Hashable:
+def _shares_prefix(job: _Job) -> Hashable:
     """Requests with equal keys are one group in the engine, so none waits for another group."""
     from fcray.prompting import tools_key
 
-    system = tuple(m.content for m in request.messages if m.role == "system")
-    return request.adapter, system, tools_key(request.tools)
+    request = job.request
+    own = tuple(message.content for message in request.messages if message.role == "system")
+    # Instructions stand behind the tools and are no part of what is shared, unless there are no tools.
+    return request.adapter, tools_key(request.tools), bool(own) if request.tools else own

@@ -100,7 +100,8 @@ def arguments_text(call: ToolCall) -> str:
 
 def _choice(index: int, request: Request, completion: Completion, stops: Sequence[str]) -> Choice:
     calls, content = _read(request, completion)
-    reason: FinishReason = completion.finish_reason
+    ended = completion.finish_reason
+    reason: FinishReason = "stop" if ended == "cancelled" else ended
     cut = min((at for stop in stops if (at := content.find(stop)) >= 0), default=None)
     if cut is not None and not calls:
         content, reason = content[:cut], "stop"

@@ -18,12 +18,13 @@ import torch
 from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
+from fcray import lora_linear
 from fcray.errors import FcrayError, UserError
 from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer
 from fcray.spec import LoraConfig, TrainingSpec
 from fcray.tools import Example
-from fcray.training import attention, linear, memory, norm
+from fcray.training import attention, memory, norm
 from fcray.training.checkpoints import check_plan, plan_hash, seal
 from fcray.training.curriculum import Curriculum
 from fcray.training.lora import attach
@@ -201,7 +202,7 @@ def make_fast(base: BaseModel, model: Any) -> bool:
     norm.fuse(base.model)
     if base.device.type == "cpu":
         attention.use(base.model)
-    return linear.fuse(model)
+    return lora_linear.fuse(model)
 
 
 def _memory(

@@ -25,6 +25,7 @@ ANSWER = Completion(
     completion_tokens=7,
     cached_tokens=3,
     steps=5,
+    first_seconds=0.1,
     seconds=0.25,
 )
 

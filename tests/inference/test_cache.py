@@ -1,14 +1,12 @@
-"""Keys and values: bounded by bytes, least recently used first; ragged batches compute as single rows."""
+"""Keys and values of tool lists: bounded by bytes, the least recently used goes first."""
 
 from __future__ import annotations
 
-import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from fcray.inference.cache import Batch, Prefix, PrefixCache, read_prefix
-from fcray.models import BaseModel
+from fcray.inference.cache import Prefix, PrefixCache
 
 
 def prefix(length: int) -> Prefix:
@@ -85,57 +83,3 @@ def test_the_bound_holds(asked: list[tuple[int, int]]) -> None:
         assert cache.bytes <= 400
         assert cache.bytes == sum(entry.bytes for entry in cache._entries.values())
     assert cache.hits + cache.misses == len(asked)
-
-
-tokens = st.lists(st.integers(3, 49_000), min_size=1, max_size=7)
-turns = st.lists(st.lists(tokens, min_size=3, max_size=3), min_size=1, max_size=4)
-
-
-@given(head=tokens, rounds=turns, gone=st.integers(0, 2), room=st.sampled_from([0, 3, 100]))
-@settings(max_examples=25, deadline=None)
-def test_ragged_rows_compute_as_single_ones(
-    lively: BaseModel, head: list[int], rounds: list[list[list[int]]], gone: int, room: int
-) -> None:
-    """Three rows take turns of unequal length; after the first turn one of them ends."""
-    causal = lively.model
-    with torch.inference_mode():
-        kept = read_prefix(causal.base_model, head, lively.device)
-        batch = Batch(causal.base_model, causal.get_output_embeddings(), kept, 3, room)
-        rows = [list(head) for _ in range(3)]
-        alive = [0, 1, 2]
-        for number, turn in enumerate(rounds):
-            if number == 1:
-                alive.remove(gone)
-                batch.keep(alive)
-            logits = batch.append([turn[row] for row in alive])
-            for row, found in zip(alive, logits, strict=True):
-                rows[row] += turn[row]
-                expected = causal(torch.tensor([rows[row]])).logits[0, -1]
-                torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_batch_leaves_its_prefix_as_it_was(lively: BaseModel) -> None:
-    causal = lively.model
-    with torch.inference_mode():
-        kept = read_prefix(causal.base_model, [5, 6, 7], lively.device)
-        before = [tensor.clone() for pair in kept.layers for tensor in pair]
-        batch = Batch(causal.base_model, causal.get_output_embeddings(), kept, 2, 8)
-        batch.append([[9, 10], [11]])
-        batch.append([[12], [13]])
-    after = [tensor for pair in kept.layers for tensor in pair]
-    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
-    assert kept.length == 3
-
-
-@pytest.mark.parametrize("sizes", [(1, 9), (9, 1), (4, 4)])
-def test_holes_change_nothing(lively: BaseModel, sizes: tuple[int, int]) -> None:
-    """The same row beside a shorter and a longer one says the same."""
-    causal = lively.model
-    with torch.inference_mode():
-        kept = read_prefix(causal.base_model, [5, 6, 7], lively.device)
-        first = Batch(causal.base_model, causal.get_output_embeddings(), kept, 2, 4)
-        first.append([list(range(20, 20 + sizes[0])), list(range(40, 40 + sizes[1]))])
-        found = first.append([[77], [78]])[0]
-        whole = [5, 6, 7, *range(20, 20 + sizes[0]), 77]
-        expected = causal(torch.tensor([whole])).logits[0, -1]
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcray.errors import UserError
-from fcray.inference import Engine, Request
+from fcray.inference import Completion, Engine, Request
+from fcray.inference.row import Row
 from fcray.models import BaseModel
 from fcray.tools import Message, Tool
 from tests.examples import REMIND, TOOLS, WEATHER, user
@@ -165,8 +166,9 @@ def test_every_call_fits_its_tool(
             assert choice == "auto" or answer.content == ""
         if choice != "auto":
             assert answer.finish_reason != "stop"
+        assert answer.problem is None
         if answer.finish_reason == "length" and not answer.calls:
-            assert answer.problem or choice == "auto"
+            assert answer.cut or choice == "auto"
 
 
 @pytest.mark.parametrize("choice", ["none", "auto"])
@@ -184,15 +186,36 @@ def test_words_stay_words(adapted: Engine, choice: str, temperature: float) -> N
 
 def test_a_required_call_is_begun(engine: Engine) -> None:
     answer = engine.generate([asked("Hello.", tool_choice="required", max_tokens=30)])[0]
-    assert answer.text.startswith('<tool_call>{"name": "')
+    assert (answer.text + answer.cut).startswith('<tool_call>{"name": "')
     one = engine.generate([asked("Hello.", tool_choice="set_reminder", max_tokens=30)])[0]
-    assert one.text.startswith('<tool_call>{"name": "set_reminder", "arguments": {"text": "')
+    assert one.cut.startswith('<tool_call>{"name": "set_reminder", "arguments": {"text": "')
 
 
-def test_half_a_call_is_no_call(engine: Engine) -> None:
-    answer = engine.generate([asked("Hello.", tool_choice="get_weather", max_tokens=24)])[0]
-    assert (answer.finish_reason, answer.calls) == ("length", ())
-    assert answer.problem == "a call was begun and not ended"
+@pytest.mark.parametrize("tokens", [1, 2, 5, 24])
+def test_half_a_call_is_no_call(engine: Engine, tokens: int) -> None:
+    request = asked("Hello.", tool_choice="get_weather", max_tokens=tokens)
+    answer = engine.generate([request])[0]
+    assert (answer.finish_reason, answer.calls, answer.problem) == ("length", (), None)
+    assert (answer.text, answer.content) == ("", "")
+    assert answer.cut.startswith("<tool_call>"[: len(answer.cut)])
+
+
+def test_the_calls_before_one_that_is_cut_are_whole(engine: Engine) -> None:
+    switch = Tool(
+        name="switch",
+        parameters={"properties": {"on": {"type": "boolean"}}, "required": ["on"]},
+    )
+    request = asked("Go.", switch, tool_choice="required", max_tokens=100)
+    whole = engine.generate([replace(request, parallel=False)])[0]
+    for left in range(1, 12):
+        most = whole.completion_tokens + left
+        drawn = [replace(request, max_tokens=most, temperature=2.0, seed=seed) for seed in range(4)]
+        for answer in engine.generate(drawn):
+            assert answer.problem is None
+            assert [call.name for call in answer.calls] == ["switch"] * len(answer.calls)
+            assert answer.text == "" or answer.text.endswith("</tool_call>")
+            if answer.finish_reason == "length":
+                assert answer.calls or answer.cut
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 24])
@@ -253,7 +276,7 @@ def test_what_is_forced_is_read(engine: Engine) -> None:
             matcher.consume(token)
             ids += [token, *matcher.forced()]
     read = ids[start : start + answer.completion_tokens]
-    assert answer.text == engine.base.tokenizer.decode(read)
+    assert answer.text + answer.cut == engine.base.tokenizer.decode(read)
     assert len(read) >= request.max_tokens
 
 
@@ -290,6 +313,132 @@ def test_tools_and_system_words_are_in_the_prompts_length(engine: Engine) -> Non
     request = Request(messages=messages, tools=TOOLS, max_tokens=2)
     prompt = engine.renderer.prompt(messages, TOOLS)
     assert engine.generate([request])[0].prompt_tokens == len(prompt)
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_guesses_change_no_answer(
+    lively: BaseModel, monkeypatch: pytest.MonkeyPatch, constrained: bool, temperature: float
+) -> None:
+    """Every guess is either wrong, or what would have been said, or begins with that."""
+    requests = [
+        replace(one, constrained=constrained, temperature=temperature, seed=seed)
+        for seed, one in enumerate(RAGGED)
+    ]
+    plain = Engine(lively, batch=3, guess=False).generate(requests)
+    said = {id(one.request): one.output for one in _ended(Engine(lively, guess=False), requests)}
+    for wrong_from in (0, 1, 3, 99):
+        monkeypatch.setattr(Row, "guess_on", _knowing(said, wrong_from))
+        guessing = Engine(lively, batch=3).generate(requests)
+        assert texts(guessing) == texts(plain)
+        saved = sum(one.steps for one in plain) - sum(one.steps for one in guessing)
+        assert (saved == 0) == (wrong_from == 0)
+
+
+def _ended(engine: Engine, requests: Sequence[Request]) -> list[Row]:
+    return [row for _, row in engine._answer(requests, lambda _: False) if row.reason]
+
+
+def _knowing(said: dict[int, list[int]], wrong_from: int) -> Callable[[Row, int], None]:
+    """A `guess_on` that knows the answer, but for the tokens from the `wrong_from`-th on."""
+
+    def guess_on(row: Row, most: int) -> None:
+        if row.output:
+            follows = said[id(row.request)][len(row.output) :][:most]
+            row.guess = [*follows[:wrong_from], *(token ^ 1 for token in follows[wrong_from:])]
+
+    return guess_on
+
+
+def test_what_is_told_is_the_answer(adapted: Engine) -> None:
+    requests = [
+        *RAGGED,
+        asked("Rome?", tool_choice="required", max_tokens=30),
+        asked("罗马？", tool_choice="set_reminder", max_tokens=30, adapter="one"),
+        asked("天气", constrained=False, temperature=2.0, seed=5, adapter="two"),
+    ]
+    told = [""] * len(requests)
+    ended: dict[int, Completion] = {}
+    for delta in adapted.stream(requests):
+        assert delta.index not in ended
+        told[delta.index] += delta.text
+        assert delta.text or delta.completion
+        if delta.completion:
+            ended[delta.index] = delta.completion
+    for index, answer in enumerate(adapted.generate(requests)):
+        assert told[index] == answer.text + answer.cut == ended[index].text + ended[index].cut
+        assert ended[index].finish_reason == answer.finish_reason
+        assert 0 < ended[index].first_seconds <= ended[index].seconds
+
+
+def test_a_letter_is_told_whole(lively: BaseModel) -> None:
+    """A Chinese letter is three bytes, and often as many tokens."""
+    engine = Engine(lively)
+    tool = Tool(
+        name="say", parameters={"properties": {"a": {"const": "龘靐齉"}}, "required": ["a"]}
+    )
+    deltas = list(engine.stream([asked("天气", tool, tool_choice="required", parallel=False)]))
+    assert "龘靐齉" in "".join(delta.text for delta in deltas)
+    assert not any("\ufffd" in delta.text for delta in deltas)
+
+
+def test_between_two_steps_the_engine_may_be_asked_for_something_else(adapted: Engine) -> None:
+    first = asked("Hello.", adapter="one", constrained=False)
+    other = asked("Hello.", adapter="two", constrained=False)
+    alone = texts(adapted.generate([first, other]))
+    between = set()
+    told = ""
+    for delta in adapted.stream([first]):
+        told += delta.text
+        between.add(adapted.generate([other])[0].text)
+        assert not torch.is_inference_mode_enabled()
+    assert [told, *between] == alone
+
+
+def test_what_is_not_wanted_ends(lively: BaseModel) -> None:
+    engine = Engine(lively, batch=2)
+    requests = [asked(text, constrained=False) for text in ("Hello.", "Hi.", "Rome?", "Oslo?")]
+    whole = texts(engine.generate(requests))
+    told = [""] * len(requests)
+    ended: dict[int, Completion] = {}
+    gone: set[int] = set()
+    for delta in engine.stream(requests, cancelled=gone.__contains__):
+        told[delta.index] += delta.text
+        if len(told[0]) > 5:
+            gone |= {0, 3}
+        if delta.completion:
+            ended[delta.index] = delta.completion
+    assert [ended[i].finish_reason for i in range(4)] == [
+        "cancelled",
+        "length",
+        "length",
+        "cancelled",
+    ]
+    assert (ended[3].text, ended[3].steps) == ("", 0)
+    assert 5 < len(ended[0].text) < len(whole[0])
+    assert whole[0].startswith(ended[0].text)
+    assert [told[1], told[2]] == whole[1:3]
+
+
+def test_a_stream_that_is_left_leaves_nothing(lively: BaseModel) -> None:
+    engine = Engine(lively, batch=2)
+    request = asked("Hello.", constrained=False)
+    whole = engine.generate([request])[0].text
+    stream = engine.stream([request, request, request])
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert engine.generate([request])[0].text == whole
+
+
+def test_many_requests_pass_through_few_places(lively: BaseModel) -> None:
+    """As one ends the next begins; prompts that are long are read alone."""
+    engine = Engine(lively, batch=3)
+    words = ["tell me about " + "the weather in Rome and " * (60 * (i % 3)) for i in range(8)]
+    requests = [
+        asked(text, max_tokens=1 + i % 5, constrained=False) for i, text in enumerate(words)
+    ]
+    alone = [Engine(lively).generate([request])[0].text for request in requests]
+    assert texts(engine.generate(requests)) == alone
 
 
 @pytest.mark.real

@@ -68,6 +68,7 @@ def completion(text: str = "It is sunny.", **changes: Any) -> Completion:
         "completion_tokens": 5,
         "cached_tokens": 4,
         "steps": 5,
+        "first_seconds": 0.05,
         "seconds": 0.1,
     }
     return Completion(**(fields | changes))

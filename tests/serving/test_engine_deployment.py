@@ -37,8 +37,11 @@ class FakeEngine:
         self.batches: list[list[Request]] = []
         self.answer: Callable[[Request], str] = lambda request: request.messages[-1].content or ""
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], *, cancelled: Callable[[int], bool]
+    ) -> list[Completion]:
         self.batches.append(list(requests))
+        self.cancelled = cancelled
         return [completion(self.answer(request)) for request in requests]
 
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
+from fcray.lora_linear import FusedLinear, fuse
 from fcray.models import BaseModel
 from fcray.spec import LoraConfig
 from fcray.training import attention, norm
 from fcray.training.attention import Blocks, _Attention
-from fcray.training.linear import FusedLinear, fuse
 from fcray.training.lora import attach
 
 

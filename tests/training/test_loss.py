@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fcray.lora_linear import fuse
 from fcray.models import BaseModel
 from fcray.prompting import RenderedExample, Renderer, Span
 from fcray.spec import LoraConfig
 from fcray.training import attention, norm
 from fcray.training.curriculum import STAGE_WEIGHTS
-from fcray.training.linear import fuse
 from fcray.training.lora import attach
 from fcray.training.loss import label_losses, packed_loss
 from fcray.training.packing import pack_rows, tensors, weight_of

@@ -1,4 +1,4 @@
-"""LoRA's linear layer as one operation: fewer passes over the activations, in the base's own floats.
+"""LoRA's linear layer as one operation, in training and inference: fewer passes, in the base's own floats.
 
 PEFT's layer casts its input to the adapter's float32 and adds two branches; here the small products are in
 the floats of the base (bfloat16 has hardware for them), the branch is added in place, and the backward pass
@@ -32,7 +32,8 @@ def _is_plain(layer: Linear) -> bool:
         return False
     name = layer.active_adapters[0]
     return (
-        type(layer.base_layer) is nn.Linear
+        name in layer.lora_A
+        and type(layer.base_layer) is nn.Linear
         and isinstance(layer.lora_dropout[name], nn.Identity)
         and layer.lora_A[name].bias is None
         and layer.lora_B[name].bias is None
@@ -48,12 +49,37 @@ class FusedLinear(Linear):  # type: ignore[misc]
             found: torch.Tensor = super().forward(x, *args, **kwargs)
             return found
         name = self.active_adapters[0]
-        down, up = self.lora_A[name].weight, self.lora_B[name].weight
-        base = self.base_layer
-        result: torch.Tensor = _LoraProduct.apply(
-            x, base.weight, base.bias, down, up, self.scaling[name]
+        base, down, up = self.base_layer, self.lora_A[name], self.lora_B[name]
+        parts: Any = (x, base.weight, base.bias, down.weight, up.weight, self.scaling[name])
+        # What autograd does around a function costs more than a single token's product.
+        result: torch.Tensor = (
+            _LoraProduct.apply(*parts) if torch.is_grad_enabled() else _product(*parts)[0]
         )
         return result
+
+    def settle(self, name: str) -> None:
+        """Keep an adapter that is not trained any more in the floats in which it computes."""
+        base: Any = self.base_layer
+        for parts in (self.lora_A, self.lora_B):
+            if name in parts:
+                parts[name].weight.data = parts[name].weight.data.to(base.weight.dtype)
+
+
+def _product(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    down: torch.Tensor,
+    up: torch.Tensor,
+    scale: float,
+) -> tuple[torch.Tensor, ...]:
+    """What `_LoraProduct` gives, and what its backward pass needs: x, A, B and x A' in the base's floats."""
+    flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
+    low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
+    low = flat @ low_down.T
+    out = nn.functional.linear(flat, weight, bias)
+    out.addmm_(low, low_up.T)
+    return out.view(*x.shape[:-1], -1), flat, low_down, low_up, low
 
 
 class _LoraProduct(torch.autograd.Function):
@@ -72,14 +98,10 @@ class _LoraProduct(torch.autograd.Function):
         up: torch.Tensor,
         scale: float,
     ) -> torch.Tensor:
-        flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
-        low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
-        low = flat @ low_down.T
-        out = nn.functional.linear(flat, weight, bias)
-        out.addmm_(low, low_up.T)
+        out, flat, low_down, low_up, low = _product(x, weight, bias, down, up, scale)
         context.save_for_backward(flat, weight, low_down, low_up, low)
         context.scale, context.shape, context.dtype = scale, x.shape, x.dtype
-        return out.view(*x.shape[:-1], -1)
+        return out
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
