@@ -8,11 +8,13 @@ cause while the others go on; outcomes come in the order of the examples whateve
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import ray
 from fcray.errors import FcrayError, UserError
 from fcray.metrics import Outcome
 from fcray.models import Storage
+from fcray.prompting import tools_key
 from fcray.spec import EvaluationSpec, ModelSpec
 from fcray.tools import Example
 
@@ -29,8 +32,14 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 3
 """How often a shard is tried."""
 
+MOST_BATCHES = 8
+"""Batches of a shard at most."""
+
 AdapterFiles = dict[str, bytes]
 """A PEFT adapter as file name → content, to travel through Ray's object store."""
+
+Adapter = AdapterFiles | str | os.PathLike[str] | ray.ObjectRef[AdapterFiles] | None
+"""Files, or a reference to them; a folder that every node sees; None: the base model."""
 
 
 def read_adapter(folder: str | Path) -> AdapterFiles:
@@ -83,27 +92,44 @@ class _Evaluator:
         self._config = config
         base = models.load(config.model, storage=config.storage)
         self._engine = Engine(base, batch=config.evaluation.batch)
+        self._key = ""
 
-    def pid(self) -> int:
-        """Its process; answering at all means that it is up."""
-        return os.getpid()
+    def place(self) -> tuple[int, str]:
+        """Its process and its node; answering at all means that it is up."""
+        return os.getpid(), ray.get_runtime_context().get_node_id()
 
     def evaluate(
-        self, adapter: AdapterFiles | None, examples: Sequence[Example]
+        self, key: str, adapter: AdapterFiles | str | None, examples: Sequence[Example]
     ) -> tuple[Outcome, ...]:
+        """Score an adapter on a shard.
+
+        Parameters
+        ----------
+        key: Tells adapters apart: the one that was scored last is still there, and so are the tool lists
+            that it has read.
+        """
         from fcray.evaluation.evaluator import evaluate
 
+        if key != self._key:
+            self._load(key, adapter)
         limit = self._config.evaluation.max_tokens
+        name = self._key or None
+        return tuple(evaluate(self._engine, examples, adapter=name, max_tokens=limit))
+
+    def _load(self, key: str, adapter: AdapterFiles | str | None) -> None:
+        if self._key:
+            self._engine.unload_adapter(self._key)
+            self._key = ""
         if adapter is None:
-            return tuple(evaluate(self._engine, examples, max_tokens=limit))
-        with tempfile.TemporaryDirectory(prefix="fcray-adapter-") as folder:
-            for name, content in adapter.items():
-                (Path(folder) / name).write_bytes(content)
-            self._engine.load_adapter("candidate", folder)
-        try:
-            return tuple(evaluate(self._engine, examples, adapter="candidate", max_tokens=limit))
-        finally:
-            self._engine.unload_adapter("candidate")
+            return
+        if isinstance(adapter, str):
+            self._engine.load_adapter(key, adapter)
+        else:
+            with tempfile.TemporaryDirectory(prefix="fcray-adapter-") as folder:
+                for name, content in adapter.items():
+                    (Path(folder) / name).write_bytes(content)
+                self._engine.load_adapter(key, folder)
+        self._key = key
 
 
 class _Coordinator:
@@ -119,47 +145,55 @@ class _Coordinator:
 
     async def ready(self) -> None:
         """Return when every actor has loaded its model."""
-        await self.pids()
+        await self.places()
 
-    async def pids(self) -> list[int]:
-        """The actors' processes."""
-        return list(await asyncio.gather(*(actor.pid.remote() for actor in self._actors)))
+    async def places(self) -> list[tuple[int, str]]:
+        """The actors' processes and nodes."""
+        return list(await asyncio.gather(*(actor.place.remote() for actor in self._actors)))
 
-    async def evaluate(self, boxed_adapter: list[Any], split: str) -> PoolResult:
+    async def evaluate(self, key: str, boxed_adapter: list[Any], split: str) -> PoolResult:
         """Score one adapter on a split.
 
         Parameters
         ----------
-        boxed_adapter: One reference to `AdapterFiles`, or one None for the base model. Boxed, so that Ray
-            hands the reference through instead of fetching the files here.
+        key: Tells adapters apart.
+        boxed_adapter: One reference to `AdapterFiles`, a folder, or None for the base model. Boxed, so that
+            Ray hands the reference through instead of fetching the files here.
         """
         examples = self._splits[split]
-        evaluation = self._config.evaluation
-        per_actor = -(-len(examples) // evaluation.actors)
-        size = max(evaluation.batch, min(per_actor, 4 * evaluation.batch))
-        shards = [examples[i : i + size] for i in range(0, len(examples), size)]
-        done = await asyncio.gather(*(self._shard(boxed_adapter[0], shard) for shard in shards))
-        outcomes = tuple(o for result in done if not isinstance(result, str) for o in result)
-        return PoolResult(outcomes, tuple(result for result in done if isinstance(result, str)))
+        shards = shards_of(examples, self._config.evaluation)
+        done = await asyncio.gather(
+            *(self._shard(key, boxed_adapter[0], [examples[i] for i in one]) for one in shards)
+        )
+        found: dict[int, Outcome] = {}
+        for shard, result in zip(shards, done, strict=True):
+            if not isinstance(result, str):
+                found.update(zip(shard, result, strict=True))
+        failures = tuple(result for result in done if isinstance(result, str))
+        return PoolResult(tuple(found[index] for index in sorted(found)), failures)
 
-    async def _shard(self, adapter: Any, shard: Sequence[Example]) -> Sequence[Outcome] | str:
+    async def _shard(
+        self, key: str, adapter: Any, shard: Sequence[Example]
+    ) -> Sequence[Outcome] | str:
         cause = ""
         for attempt in range(1, ATTEMPTS + 1):
             actor = await self._free.get()
             try:
-                outcomes: Sequence[Outcome] = await actor.evaluate.remote(adapter, shard)
+                outcomes: Sequence[Outcome] = await actor.evaluate.remote(key, adapter, shard)
                 return outcomes
             except ray.exceptions.RayActorError as error:
                 cause = f"the evaluation actor died: {str(error).splitlines()[0]}"
                 actor = self._replace(actor)
             except Exception as error:  # the actor lives; its work failed, and is tried elsewhere
-                cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                root = getattr(error, "cause", None) or error  # Ray wraps what was raised there
+                cause = f"{type(root).__name__}: {str(root).splitlines()[0]}"
             finally:
                 self._free.put_nowait(actor)
             logger.warning("evaluation shard, attempt %d of %d: %s", attempt, ATTEMPTS, cause)
         return cause
 
     def _replace(self, dead: Any) -> Any:
+        ray.kill(dead)  # one that is only out of reach would keep its place
         self._actors = [actor for actor in self._actors if actor is not dead]
         self._actors.append(self._start())
         return self._actors[-1]
@@ -167,7 +201,21 @@ class _Coordinator:
     def _start(self) -> Any:
         evaluation = self._config.evaluation
         options = {"num_cpus": evaluation.cpus, "num_gpus": evaluation.gpus}
-        return ray.remote(_Evaluator).options(**options).remote(self._config)
+        made = ray.remote(_Evaluator).options(**options, scheduling_strategy="SPREAD")
+        return made.remote(self._config)
+
+
+def shards_of(examples: Sequence[Example], evaluation: EvaluationSpec) -> list[list[int]]:
+    """The examples' numbers in shards of about one size, those with the same tools together.
+
+    There are two shards for an actor, so that none waits long for the last one, or more, so that a death
+    costs no more than `MOST_BATCHES`; but none is smaller than a batch, so that it is worth its journey.
+    """
+    order = sorted(range(len(examples)), key=lambda index: tools_key(examples[index].tools))
+    wanted = max(2 * evaluation.actors, -(-len(order) // (MOST_BATCHES * evaluation.batch)))
+    count = max(1, min(wanted, len(order) // evaluation.batch))
+    bounds = [len(order) * number // count for number in range(count + 1)]
+    return [order[start:end] for start, end in pairwise(bounds) if start < end]
 
 
 class EvaluationPool:
@@ -202,23 +250,44 @@ class EvaluationPool:
                 field="evaluation",
             ) from None
 
-    def evaluate(self, adapter: AdapterFiles | None, split: str) -> tuple[Outcome, ...]:
+    def evaluate(self, adapter: Adapter, split: str) -> tuple[Outcome, ...]:
         """Score one adapter (None: the base model) on a split, in the order of its examples.
 
         Raises
         ------
         FcrayError: A shard failed three times; the message holds the cause.
+        UserError: A folder holds no adapter.
         """
-        reference = None if adapter is None else ray.put(adapter)
-        result: PoolResult = ray.get(self._coordinator.evaluate.remote([reference], split))
+        result = self.run(adapter, split)
         if result.failures:
             raise FcrayError(f"the evaluation failed: {result.failures[0]}")
         return result.outcomes
 
+    def run(self, adapter: Adapter, split: str) -> PoolResult:
+        """As `evaluate`, with what was found beside shards that failed."""
+        key, sent = "", adapter
+        if isinstance(adapter, ray.ObjectRef):
+            key = adapter.hex()
+        elif isinstance(adapter, dict):
+            sent = ray.put(adapter)
+            key = sent.hex()
+        elif adapter is not None:
+            sent = str(Path(adapter).resolve())
+            weights = Path(sent) / "adapter_model.safetensors"
+            if not weights.is_file():
+                raise UserError(f"{adapter} holds no adapter_model.safetensors")
+            key = hashlib.sha256(f"{sent} {weights.stat().st_mtime_ns}".encode()).hexdigest()
+        found: PoolResult = ray.get(self._coordinator.evaluate.remote(key, [sent], split))
+        return found
+
     def actor_pids(self) -> list[int]:
         """The actors' processes."""
-        pids: list[int] = ray.get(self._coordinator.pids.remote())
-        return pids
+        return [pid for pid, _ in self.places()]
+
+    def places(self) -> list[tuple[int, str]]:
+        """The actors' processes and the ids of the nodes that they are on."""
+        found: list[tuple[int, str]] = ray.get(self._coordinator.places.remote())
+        return found
 
     def close(self) -> None:
         """End the pool's processes."""

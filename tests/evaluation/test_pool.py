@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import ray
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fcray.dataset.build import build
-from fcray.errors import FcrayError
-from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
+from fcray.errors import FcrayError, UserError
+from fcray.evaluation.pool import (
+    MOST_BATCHES,
+    EvaluationPool,
+    PoolConfig,
+    read_adapter,
+    shards_of,
+)
 from fcray.spec import EvaluationSpec, ModelSpec
 from fcray.sweep.session import ray_session
-from fcray.tools import Example
+from fcray.tools import Example, Tool
 from tests.dataset.catalogs import DATA, plain
+from tests.examples import EXAMPLES
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -55,6 +67,29 @@ def test_an_adapter_travels_to_the_actors(pool: EvaluationPool, adapter_folder: 
     assert [o.text for o in pool.evaluate(None, "test")] == bare
 
 
+def test_an_adapter_is_files_a_reference_or_a_folder(
+    pool: EvaluationPool, adapter_folder: Path, other_adapter_folder: Path, tmp_path: Path
+) -> None:
+    one, two = (
+        [o.text for o in pool.evaluate(f, "test")] for f in (adapter_folder, other_adapter_folder)
+    )
+    assert one != two
+    reference = ray.put(read_adapter(adapter_folder))
+    for adapter in (reference, read_adapter(adapter_folder), str(adapter_folder), adapter_folder):
+        assert [o.text for o in pool.evaluate(adapter, "test")] == one
+    with pytest.raises(UserError, match="holds no adapter_model"):
+        pool.evaluate(tmp_path, "test")
+
+
+def test_a_folder_that_changes_is_read_anew(
+    pool: EvaluationPool, adapter_folder: Path, other_adapter_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(adapter_folder, tmp_path / "adapter")
+    one = [o.text for o in pool.evaluate(folder, "test")]
+    shutil.copytree(other_adapter_folder, folder, dirs_exist_ok=True, copy_function=shutil.copy)
+    assert [o.text for o in pool.evaluate(folder, "test")] != one
+
+
 def test_a_killed_actor_is_replaced_and_nothing_is_lost(
     pool: EvaluationPool, examples: tuple[Example, ...]
 ) -> None:
@@ -73,3 +108,48 @@ def test_a_broken_adapter_is_reported_and_the_pool_goes_on(pool: EvaluationPool)
     with pytest.raises(FcrayError, match="the evaluation failed"):
         pool.evaluate(broken, "test")
     assert pool.evaluate(None, "test")
+
+
+def test_one_shard_fails_and_the_others_go_on(
+    tiny_folder: Path, examples: tuple[Example, ...]
+) -> None:
+    """A tool of which the grammar can say nothing spoils the shard that it is in."""
+    odd = Tool(name="zzz", parameters={"properties": {"a": {"not": {"type": "string"}}}})
+    rows = list(examples)
+    rows[3] = rows[3].model_copy(update={"tools": (odd,)})
+    config = PoolConfig(
+        ModelSpec(base=str(tiny_folder)),
+        EvaluationSpec(actors=1, batch=4, max_tokens=8),
+        storage="rounded",
+        threads=1,
+    )
+    made = EvaluationPool(config, {"test": rows})
+    try:
+        result = made.run(None, "test")
+    finally:
+        made.close()
+    (cause,) = result.failures
+    assert "cannot be enforced" in cause
+    ids = [row.id for row in rows]
+    left = [outcome.example.id for outcome in result.outcomes]
+    assert left == [one for one in ids if one in left]
+    assert len(ids) - 32 <= len(left) < len(ids)
+    assert rows[3].id not in left
+
+
+@given(
+    lists=st.lists(st.integers(0, 3), max_size=60),
+    actors=st.integers(1, 4),
+    batch=st.integers(1, 8),
+)
+def test_shards_hold_every_example_once(lists: list[int], actors: int, batch: int) -> None:
+    tools = [Tool(name=f"tool_{n}", parameters={"properties": {}}) for n in range(4)]
+    rows = [EXAMPLES[0].model_copy(update={"tools": (tools[n],)}) for n in lists]
+    shards = shards_of(rows, EvaluationSpec(actors=actors, batch=batch))
+    assert sorted(i for shard in shards for i in shard) == list(range(len(rows)))
+    assert all(min(batch, len(rows)) <= len(shard) for shard in shards)
+    assert all(len(shard) <= 2 * MOST_BATCHES * batch for shard in shards)
+    assert len(shards) >= min(2 * actors, len(rows) // batch)
+    offered = [rows[i].tools for shard in shards for i in shard]
+    runs = 1 + sum(one != other for one, other in pairwise(offered)) if offered else 0
+    assert runs == len(set(lists))
