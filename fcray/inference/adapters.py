@@ -23,6 +23,7 @@ class Adapters:
     def __init__(self, base: BaseModel) -> None:
         self._base = base
         self._peft: Any = None
+        self._fused: list[Any] = []
         self._speaks: str | None = None
         self.names: set[str] = set()
 
@@ -58,9 +59,8 @@ class Adapters:
         self.names.add(name)
         self._choose(name)
         lora_linear.fuse(self._peft)
-        for module in self._peft.modules():
-            if isinstance(module, lora_linear.FusedLinear):
-                module.settle(name)
+        self._fused = [m for m in self._peft.modules() if isinstance(m, lora_linear.FusedLinear)]
+        self._choose(name)
 
     def unload(self, name: str) -> None:
         """Forget an adapter."""
@@ -76,7 +76,7 @@ class Adapters:
             self._choose(None)
         else:
             self._peft.unload()
-            self._peft, self._speaks = None, None
+            self._peft, self._speaks, self._fused = None, None, []
 
     def speak(self, name: str | None) -> None:
         """Let an adapter speak from now on; None: the base.
@@ -97,4 +97,6 @@ class Adapters:
             else:
                 self._peft.base_model.enable_adapter_layers()
                 self._peft.set_adapter(name, inference_mode=True)
+        for layer in self._fused:
+            layer.speak(name)
         self._speaks = name
