@@ -7,10 +7,12 @@ from fcray.metrics.bfcl import Answer, bfcl_match, bfcl_problem
 from fcray.metrics.intervals import Interval
 from fcray.metrics.judging import INVALID, NO_CALL, Judgement, Outcome, judge
 from fcray.metrics.matching import CallPair, match_calls
+from fcray.metrics.recovery import FAULTS, Recovery, recovered, recovery
 from fcray.metrics.scores import Latency, Scores, ToolScores, score, score_by
 from fcray.metrics.values import Mode, comparison_key, flatten, normalise
 
 __all__ = [
+    "FAULTS",
     "INVALID",
     "NO_CALL",
     "Answer",
@@ -20,6 +22,7 @@ __all__ = [
     "Latency",
     "Mode",
     "Outcome",
+    "Recovery",
     "Scores",
     "ToolScores",
     "bfcl_match",
@@ -29,6 +32,8 @@ __all__ = [
     "judge",
     "match_calls",
     "normalise",
+    "recovered",
+    "recovery",
     "score",
     "score_by",
 ]
