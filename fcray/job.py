@@ -262,10 +262,8 @@ class Job:
 
 
 def as_served(spec: SweepSpec) -> PoolConfig:
-    """A pool whose engines hold the base as the endpoint does: 4-bit blocks for NF4."""
-    config = sweep.pool_config(spec)
-    storage: models.Storage = "packed" if spec.model.quantization == "nf4" else "plain"
-    return replace(config, storage=storage)
+    """A pool whose engines hold the base as the endpoint does."""
+    return replace(sweep.pool_config(spec), storage=spec.serving.held(spec.model))
 
 
 def score_record(scores: Scores) -> ScoreRecord:

@@ -358,6 +358,14 @@ class ServingSpec(_Spec):
     port: int = Field(8000, ge=1, le=65535)
     max_tokens: int = Field(256, ge=1)
     batch: int = Field(8, ge=1)
+    storage: Literal["auto", "packed", "rounded"] = Field(
+        "auto",
+        description="an NF4 base: 4-bit blocks, or the same values as floats; auto: blocks on a GPU",
+    )
+
+    def held(self, model: ModelSpec) -> Literal["packed", "rounded"] | None:
+        """How the base is held in memory; None: as its device asks for."""
+        return None if self.storage == "auto" or model.quantization == "none" else self.storage
 
 
 class TrackingSpec(_Spec):

@@ -39,7 +39,6 @@ from fcray.spec import ModelSpec, ServingSpec
 
 if TYPE_CHECKING:
     from fcray.inference import Completion, Request
-    from fcray.models import Storage
 
 APP = "fcray"
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
@@ -60,7 +59,6 @@ class ServeConfig:
     adapters: Version name, such as `function_call_v1`, → PEFT folder.
     aliases: Name, such as `champion`, → version name or the base's name.
     api_key_sha256: See `ingress.hash_key`; None lets everyone in.
-    storage: How the base lies in memory; None: real 4-bit blocks where the model's spec says nf4.
     threads: Torch's threads in the engine; None: all CPUs of this machine.
     cpus, gpus: What the engine occupies in Ray's books.
     waiting: How many requests may wait for the engine; more get 503.
@@ -72,7 +70,6 @@ class ServeConfig:
     aliases: Mapping[str, str] = field(default_factory=dict)
     serving: ServingSpec = field(default_factory=ServingSpec)
     api_key_sha256: str | None = None
-    storage: Storage | None = None
     threads: int | None = None
     cpus: float = 1.0
     gpus: float = 0.0
@@ -241,7 +238,7 @@ def _engine(config: ServeConfig, in_engine: int) -> serve.Application:
         adapters=dict(config.adapters),
         batch=config.serving.batch,
         waiting=config.waiting,
-        storage=config.storage,
+        storage=config.serving.held(config.model),
         threads=threads,
     )
     engine = serve.deployment(

@@ -39,7 +39,7 @@ class EngineConfig:
     adapters: Name → folder.
     batch: How many requests are answered together.
     waiting: How many may wait; more are refused.
-    storage: How the base lies in memory; None: 4-bit blocks where the spec says nf4, else plain.
+    storage: How the base lies in memory; None chooses by device (see `models.default_storage`).
     threads: Torch's threads.
     """
 
@@ -72,8 +72,7 @@ def load_engine(config: EngineConfig) -> Engine:
     from fcray.inference import Engine
 
     torch.set_num_threads(config.threads)
-    storage: Storage = "packed" if config.model.quantization == "nf4" else "plain"
-    base = models.load(config.model, storage=config.storage or storage)
+    base = models.load(config.model, storage=config.storage)
     engine = Engine(base, batch=config.batch)
     for name, folder in config.adapters.items():
         engine.load_adapter(name, folder)

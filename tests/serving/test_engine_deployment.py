@@ -147,7 +147,7 @@ def test_health(replica: EngineDeployment) -> None:
 
 def test_the_base_lies_in_4_bit(tiny: tuple[Path, dict[str, str]]) -> None:
     base, adapters = tiny
-    engine = load_engine(EngineConfig(ModelSpec(base=str(base)), adapters))
+    engine = load_engine(EngineConfig(ModelSpec(base=str(base)), adapters, storage="packed"))
     weights = dict(engine.base.model.named_parameters())
     packed = weights["model.layers.0.mlp.up_proj.base_layer.weight"]
     assert packed.dtype == torch.uint8
