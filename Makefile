@@ -6,13 +6,16 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit bench-dataset bench-training bench-gpu clean
+.PHONY: help env demo test lint unit test-slow bench-dataset bench-training bench-inference bench-pool bench-gpu clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
+	@echo "make test-slow  longer proofs: actors killed during fifty evaluations"
 	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
 	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"
+	@echo "make bench-inference  measure the engine against transformers' generate and serve, and llama.cpp"
+	@echo "make bench-pool  measure two evaluation actors against one"
 	@echo "make bench-gpu  the same on a GPU, and the memory of a 13B step; random weights"
 	@echo "make env    only make the environment in $(VENV)"
 	@echo "make clean  remove the environment and the runs"
@@ -44,6 +47,9 @@ lint: $(READY)
 unit: $(READY)
 	$(BIN)/pytest
 
+test-slow: $(READY)
+	$(BIN)/pytest -m slow -s tests/slow
+
 bench-dataset: $(READY)
 	$(BIN)/python -m benchmarks.dataset
 
@@ -58,6 +64,21 @@ $(TRL)/.ready: constraints.txt
 bench-training: $(READY) $(TRL)/.ready
 	$(BIN)/python -m benchmarks.training $(TRL)/bin/python
 
+# The peers of inference, with the same torch and transformers; llama.cpp is compiled here.
+PEERS := .venv-peers
+$(PEERS)/.ready: constraints.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install -q -c constraints.txt torch
+	$(PEERS)/bin/python -m pip install -q -c constraints.txt 'transformers[serving]' accelerate
+	$(PEERS)/bin/python -m pip install -q -c constraints.txt 'llama-cpp-python==0.3.36' 'gguf==0.19.0'
+	@touch $@
+
+bench-inference: $(READY) $(PEERS)/.ready
+	$(BIN)/python -m benchmarks.inference $(PEERS)/bin/python
+
+bench-pool: $(READY)
+	$(BIN)/python -m benchmarks.pool
+
 # Each in a process of its own, so that none's memory is another's.
 bench-gpu: $(READY)
 	$(BIN)/python -m pip install -q -c constraints.txt 'trl==1.16.0'
@@ -67,4 +88,4 @@ bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.gpu.training speed 7b --out benchmarks/results/gpu-speed-7b.json
 
 clean:
-	rm -rf $(VENV) $(TRL) runs registry
+	rm -rf $(VENV) $(TRL) $(PEERS) runs registry

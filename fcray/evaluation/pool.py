@@ -270,7 +270,8 @@ class EvaluationPool:
             key = adapter.hex()
         elif isinstance(adapter, dict):
             sent = ray.put(adapter)
-            key = sent.hex()
+            parts = (name.encode() + adapter[name] for name in sorted(adapter))
+            key = hashlib.sha256(b"".join(parts)).hexdigest()
         elif adapter is not None:
             sent = str(Path(adapter).resolve())
             weights = Path(sent) / "adapter_model.safetensors"

@@ -40,7 +40,7 @@ class Engine:
         self,
         base: BaseModel,
         *,
-        batch: int = 16,
+        batch: int = 32,
         prefix_bytes: int = 1 << 30,
         guess: bool = True,
     ) -> None:

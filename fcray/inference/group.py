@@ -16,7 +16,7 @@ from fcray.inference.row import Row
 READ = 512
 """Tokens of prompts that are read in a step; a longer prompt has a step of its own."""
 
-GUESSED, GUESS = 16, 8
+GUESSED, GUESS = 64, 8
 """Guessed tokens of a step, shared by its answers, and the most for one of them."""
 
 ANSWER = 128
