@@ -17,6 +17,7 @@ import typer
 
 from fcray import __version__, settings
 from fcray.cli_data import SpecPath, data_app
+from fcray.cli_evaluate import evaluate
 from fcray.errors import FcrayError, UserError
 
 app = typer.Typer(
@@ -179,54 +180,7 @@ def sweep(
         raise typer.Exit(1)
 
 
-@app.command()
-def evaluate(
-    spec: SpecPath,
-    adapter: Annotated[
-        str | None, typer.Option(help="a folder or a version; without it, the base model")
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="validation, test, test_values or test_tools")
-    ] = "test",
-    as_json: Json = False,
-) -> None:
-    """Score an adapter, or the base model, on a split of the spec's data, as it would be served."""
-    from fcray.console import print_json, show_scores
-    from fcray.dataset.build import build
-    from fcray.dataset.draw import SPLITS
-    from fcray.evaluation.pool import EvaluationPool, read_adapter
-    from fcray.job import as_served
-    from fcray.metrics import score
-    from fcray.spec import SweepSpec
-    from fcray.sweep.session import ray_session
-
-    if split == "train" or split not in SPLITS:
-        known = ", ".join(SPLITS[1:])
-        raise UserError(f"there is no split {split!r} to score; take {known}", field="--split")
-    read = SweepSpec.read(spec)
-    folder = _adapter_folder(adapter, Path(read.promotion.registry)) if adapter else None
-    examples = build(read.data).rows(split)
-    if not examples:
-        raise UserError(f"the spec asks for no rows of {split}", field=f"data.{split}")
-    with ray_session():
-        pool = EvaluationPool(as_served(read), {split: examples})
-        pool.wait_ready()
-        outcomes = pool.evaluate(read_adapter(folder) if folder else None, split)
-        pool.close()
-    scores = score(outcomes)
-    if as_json:
-        print_json(scores.to_dict())
-    else:
-        show_scores(f"{adapter or read.model.base} on {len(examples)} {split} requests", scores)
-
-
-def _adapter_folder(adapter: str, registry: Path) -> Path:
-    """The folder of an adapter given as a folder or as a version of the registry."""
-    from fcray.registry import Registry
-
-    if (Path(adapter) / "adapter_model.safetensors").is_file():
-        return Path(adapter)
-    return Registry(registry).path(adapter)
+app.command()(evaluate)
 
 
 @app.command()
@@ -275,7 +229,9 @@ def serve(
         model=ModelSpec.model_validate(manifest.spec["model"]),
         adapters={manifest.version: str(store.path(manifest.version))},
         aliases={"champion": manifest.version},
-        serving=ServingSpec(host=host, port=port),
+        serving=ServingSpec.model_validate(
+            {**manifest.spec.get("serving", {}), "host": host, "port": port}
+        ),
         api_key_sha256=hash_key(key),
     )
     with ray_session():

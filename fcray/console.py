@@ -15,7 +15,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fcray.metrics import Scores
 from fcray.spec import LoraConfig
 from fcray.tracking.record import RunRecord, ScoreRecord, score_of
 from fcray.tracking.wording import (
@@ -181,22 +180,3 @@ def _targets(record: RunRecord) -> Table:
         shown = [figure(target.name, v) for v in (target.value, target.target)]
         rows.append((name, *shown, "met" if target.met else "[red]missed[/]"))
     return table("Targets", ("", "measured>", "target>", ""), rows)
-
-
-def show_scores(title: str, scores: Scores) -> None:
-    """One evaluation as a table on standard output."""
-    rows = [
-        ("intent accuracy", percent(scores.intent_accuracy)),
-        ("argument precision", percent(scores.argument_precision)),
-        ("argument recall", percent(scores.argument_recall)),
-        ("argument F1", percent(scores.argument_f1)),
-        ("semantic frame accuracy", percent(scores.frame_accuracy)),
-        ("irrelevance accuracy", percent(scores.irrelevance_accuracy)),
-        ("schema validity", percent(scores.schema_validity)),
-        ("tool coverage", percent(scores.tool_coverage)),
-    ]
-    if scores.latency:
-        rows.append(
-            ("latency P50 / P99", f"{scores.latency.p50:.2f} s / {scores.latency.p99:.2f} s")
-        )
-    output().print(table(title, ("measure", "value>"), rows))

@@ -69,7 +69,8 @@ class FusedLinear(Linear):  # type: ignore[misc]
         self._spoken = None
         if name is not None and name in self.lora_A and _is_plain(self):
             base: Any = self.base_layer
-            down, up = self.lora_A[name].weight, self.lora_B[name].weight * self.scaling[name]
+            down: Any = self.lora_A[name].weight
+            up: Any = self.lora_B[name].weight * self.scaling[name]
             dtype = base.weight.dtype
             self._spoken = (base.weight, base.bias, down.to(dtype), up.to(dtype).T)
 

@@ -6,7 +6,8 @@ text goes through `markup.element`, which escapes it. Knows nothing of plots or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fcray.tools import ToolCall, canonical_json
@@ -127,17 +128,22 @@ def _change(run: RunRecord, name: str) -> Html:
         for when, _, value in known
     ]
     goal = next((c.target for c in (*run.conditions, *run.targets) if c.name == name), None)
-    bars = [_interval(when, scores, name, value, goal) for when, scores, value in known]
+    bars = [
+        interval_bar(when, value, *scores.intervals.get(name, (None, None)), goal)
+        for when, scores, value in known
+    ]
     spans = [_span_text(scores, name) for _, scores, _ in known]
     notes = [f"95% intervals: {' → '.join(spans)}"] if all(spans) else []
     notes += [f"{known[-1][1].examples} examples"] if known[-1][1].examples else []
     notes += [f"the upright line: {percent(goal)} required"] if goal is not None else []
     lines = [element("p", note, class_="note") for note in notes]
-    return _tile(METRICS[name], Html(" → ".join(figures)), join(*bars, *lines))
+    return tile(METRICS[name], Html(" → ".join(figures)), join(*bars, *lines))
 
 
-def _interval(when: str, scores: ScoreRecord, name: str, value: float, goal: float | None) -> Html:
-    low, high = scores.intervals.get(name, (None, None))
+def interval_bar(
+    when: str, value: float, low: float | None, high: float | None, goal: float | None = None
+) -> Html:
+    """A value and its interval on a line from 0 to 1, and what it has to reach."""
     span = Html()
     if low is not None and high is not None:
         style = f"left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"
@@ -157,7 +163,7 @@ def _promotion(run: RunRecord) -> Html:
         return Html()
     version = run.promoted.version if run.promoted else "none"
     note = element("p", run.verdict, class_="note") if run.verdict else Html()
-    return _tile("Promoted", element("strong", version, class_="word"), note)
+    return tile("Promoted", element("strong", version, class_="word"), note)
 
 
 def _total(run: RunRecord) -> Html:
@@ -169,12 +175,11 @@ def _total(run: RunRecord) -> Html:
     note = f"{count} {'trial' if count == 1 else 'trials'}" if count else ""
     ended = [f"{n} {STATUS[s]}" for s in STATUS if (n := [t.status for t in run.trials].count(s))]
     text = f"{note}: {', '.join(ended)}" if note else ""
-    return _tile(
-        "Total time", element("strong", duration(total)), element("p", text, class_="note")
-    )
+    return tile("Total time", element("strong", duration(total)), element("p", text, class_="note"))
 
 
-def _tile(title: str, value: Html, rest: Html) -> Html:
+def tile(title: str, value: Html, rest: Html) -> Html:
+    """A main figure, and what is to be said of it."""
     head = element("h2", title)
     return element("div", head, element("p", value, class_="figure"), rest, class_="tile")
 
@@ -201,31 +206,37 @@ def _trial(trial: TrialRecord, best: bool) -> list[Html]:
 
 
 def _mistake(item: MistakeRecord) -> Html:
-    gold = [_call(call, _at(item.predicted, i)) for i, call in enumerate(item.gold)]
-    predicted = [_call(call, _at(item.gold, i)) for i, call in enumerate(item.predicted)]
+    gold = [marked_call(call, _at(item.predicted, i)) for i, call in enumerate(item.gold)]
+    predicted = [marked_call(call, _at(item.gold, i)) for i, call in enumerate(item.predicted)]
     said = element("p", item.answer, class_="text", lang=_lang(item.language))
     places = ", ".join(part for part in (item.domain, item.language) if part)
     return element(
         "li",
         element("p", item.request, class_="request", lang=_lang(item.language)),
         element("p", places, class_="note") if places else Html(),
-        element("div", _side("Right", gold), _side("Model", predicted), class_="sides"),
+        element("div", side("Right", gold), side("Model", predicted), class_="sides"),
         element("div", element("h4", "The model's text"), said) if item.answer else Html(),
     )
 
 
-def _side(title: str, calls: list[Html]) -> Html:
+def side(title: str, calls: Sequence[Html]) -> Html:
+    """Calls under a title; that there is none is said."""
     shown = calls or [element("p", "no call", class_="note")]
     return element("div", element("h4", title), *shown)
 
 
-def _call(call: ToolCall, other: ToolCall | None) -> Html:
+def marked_call(
+    call: ToolCall, other: ToolCall | None, equal: Callable[[Any, Any], bool] = operator.eq
+) -> Html:
     """The call with what `other` has differently marked: the name, or single arguments."""
     same = other is not None and other.name == call.name
     name = call.name if same else element("mark", call.name)
     parts = [
         join(key, "=", canonical_json(value))
-        if other is not None and same and key in other.arguments and other.arguments[key] == value
+        if other is not None
+        and same
+        and key in other.arguments
+        and equal(other.arguments[key], value)
         else element("mark", key, "=", canonical_json(value))
         for key, value in call.arguments.items()
     ]

@@ -66,14 +66,14 @@ def render(run: RunRecord) -> str:
     return page(f"{run.name} · fcray", body, _scripts(figures))
 
 
-def page(title: str, body: Html, scripts: Html) -> str:
-    """A page of this house: its style, and a policy that forbids it to load anything."""
+def page(title: str, body: Html, scripts: Html, style: Html | None = None) -> str:
+    """A page of this house: its style and its own, and a policy that forbids it to load anything."""
     head = join(
         Html('<meta charset="utf-8">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
         element("title", title),
-        element("style", _asset("report.css")),
+        element("style", asset("report.css"), style or Html()),
     )
     whole = element("html", element("head", head), element("body", body, scripts), lang="en")
     return f"<!doctype html>\n{whole}\n"
@@ -162,11 +162,12 @@ def _scripts(figures: list[Figure]) -> Html:
     return join(
         element("script", Html(data), type="application/json", id="figures"),
         element("script", Html(get_plotlyjs())),
-        element("script", _asset("report.js")),
+        element("script", asset("report.js")),
     )
 
 
-def _asset(name: str) -> Html:
+def asset(name: str) -> Html:
+    """A file of `assets/`."""
     return Html(files("fcray.tracking").joinpath("assets", name).read_text(encoding="utf-8"))
 
 

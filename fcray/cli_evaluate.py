@@ -1,0 +1,207 @@
+"""`fcray evaluate`: scores an adapter as it would be served. Parses, calls, prints, like `cli.py`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fcray.errors import UserError
+
+if TYPE_CHECKING:  # the command imports what it works with
+    from fcray.evaluation.pool import AdapterFiles, PoolConfig
+    from fcray.evaluation.suites import Suite
+    from fcray.metrics import Outcome
+    from fcray.registry import Manifest
+    from fcray.spec import SweepSpec
+
+REGISTRY = Path("registry")
+
+
+def evaluate(
+    spec: Annotated[
+        Path | None,
+        typer.Argument(metavar="SPEC", help="a sweep spec; a version of a registry brings its own"),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="a folder or a version of a registry; without it, the base model"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="a file of rows or a dataset's folder, instead of the spec's own split"),
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="split, faults or bfcl; may be given several times [default: split]",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="validation, test, test_values or test_tools [default: test]"),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="only the first so many of each split, kind or category"),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="page of the scores and the wrong answers to write")
+    ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="folder of the registry [default: the spec's, or registry]")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one JSON document on standard output")
+    ] = False,
+) -> None:
+    """Score an adapter, or the base model, as it would be served: on a split, on faults, on BFCL."""
+    from fcray.evaluation.suites import result_of, suite_named
+
+    names = list(dict.fromkeys(suite_named(name) for name in suite or ["split"]))
+    if "split" not in names and (data or split):
+        raise UserError(
+            "this is for the suite split; add --suite split", field="--data" if data else "--split"
+        )
+    if html is not None and html.is_dir():
+        raise UserError("this is a folder; name a file to write", file=html, field="--html")
+    read = _read_spec(spec, adapter, registry)
+    folder = _adapter_folder(adapter, registry or _registry_of(spec, read)) if adapter else None
+    suites = [_suite(name, read, data, split, limit) for name in names]
+
+    from fcray.console_evaluate import progress, show_results
+    from fcray.evaluation.pool import read_adapter
+    from fcray.job import as_served
+    from fcray.sweep.session import ray_session
+
+    total = sum(len(one.examples) for one in suites)
+    files = read_adapter(folder) if folder else None
+    with ray_session(), progress(total, quiet=as_json) as advance:
+        answers = _answers(as_served(read), files, suites, advance)
+    results = [result_of(one, found) for one, found in zip(suites, answers, strict=True)]
+    version = adapter if folder is None or Path(adapter or "") == folder else folder.name
+    about = {"base": read.model.base, "adapter": version, "data": data, "limit": limit}
+    if html is not None:
+        from fcray.dataset.files import failures_named
+        from fcray.tracking.files import write_atomically
+        from fcray.tracking.scorepage import render
+
+        with failures_named(str(html)):
+            write_atomically(html, render(about, results))
+    show_results(about, results, html, as_json=as_json)
+
+
+def _suite(
+    name: str, spec: SweepSpec, data: str | None, split: str | None, limit: int | None
+) -> Suite:
+    """The suite of this name."""
+    from fcray.evaluation import suites
+
+    if name == "bfcl":
+        return suites.bfcl_suite(limit)
+    if name == "faults":
+        return suites.fault_suite(spec, limit)
+    if data is not None:
+        return suites.data_suite(data, split, limit)
+    return suites.split_suite(spec, split or "test", limit)
+
+
+def _answers(
+    config: PoolConfig,
+    adapter: AdapterFiles | None,
+    suites: Sequence[Suite],
+    advance: Callable[[int], None],
+) -> list[tuple[Outcome, ...]]:
+    """The outcomes of each suite, while `advance` is told how many more requests are answered.
+
+    Suites whose answers may be as long share a pool, and so the time in which it loads the model.
+    """
+    from fcray.evaluation.pool import EvaluationPool
+
+    size = 4 * config.evaluation.batch * config.evaluation.actors
+    alike: defaultdict[int, list[int]] = defaultdict(list)
+    for number, suite in enumerate(suites):
+        alike[max(config.evaluation.max_tokens, suite.tokens)].append(number)
+    found: list[list[Outcome]] = [[] for _ in suites]
+    for tokens, numbers in alike.items():
+        slices = {
+            f"{number}/{start}": suites[number].examples[start : start + size]
+            for number in numbers
+            for start in range(0, len(suites[number].examples), size)
+        }
+        evaluation = config.evaluation.model_copy(update={"max_tokens": tokens})
+        pool = EvaluationPool(replace(config, evaluation=evaluation), slices)
+        try:
+            pool.wait_ready()
+            for name, examples in slices.items():
+                found[int(name.partition("/")[0])] += pool.evaluate(adapter, name)
+                advance(len(examples))
+        finally:
+            pool.close()
+    return [tuple(outcomes) for outcomes in found]
+
+
+def _read_spec(spec: Path | None, adapter: str | None, registry: Path | None) -> SweepSpec:
+    """The spec in a file, or the one that made a version of a registry."""
+    from pydantic import ValidationError
+
+    from fcray.errors import first_problem
+    from fcray.spec import SweepSpec
+
+    if spec is not None:
+        return SweepSpec.read(spec)
+    if adapter is None:
+        raise UserError(
+            "name a sweep spec, or with --adapter a version of a registry, which brings its own",
+            field="SPEC",
+        )
+    manifest = _manifest(adapter, registry or REGISTRY)
+    if manifest is None:
+        raise UserError(
+            f"{adapter} is an adapter outside of a registry, so a sweep spec must be named",
+            field="SPEC",
+        )
+    try:
+        return SweepSpec.model_validate(manifest.spec)
+    except ValidationError as error:
+        message, where = first_problem(error)
+        problem = f"{'.'.join(map(str, where))}: {message[:1].lower()}{message[1:]}"
+        raise UserError(
+            f"the spec in the manifest of {manifest.version} cannot be used ({problem}); name one",
+            field="SPEC",
+        ) from None
+
+
+def _manifest(adapter: str, registry: Path) -> Manifest | None:
+    """What a registry knows of an adapter, which may be given by its folder there; None outside of one."""
+    from fcray.registry import Registry
+
+    folder = Path(adapter)
+    if not _is_adapter(folder):
+        return Registry(registry).manifest(adapter)
+    beside = Registry(folder.resolve().parent)
+    name = folder.resolve().name
+    return beside.manifest(name) if name in beside.versions() else None
+
+
+def _registry_of(spec: Path | None, read: SweepSpec) -> Path:
+    """Where versions are looked up that are not said to lie elsewhere."""
+    return REGISTRY if spec is None else Path(read.promotion.registry)
+
+
+def _adapter_folder(adapter: str, registry: Path) -> Path:
+    """The folder of an adapter given as a folder or as a version of the registry."""
+    from fcray.registry import Registry
+
+    if _is_adapter(Path(adapter)):
+        return Path(adapter)
+    return Registry(registry).path(adapter)
+
+
+def _is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_model.safetensors").is_file()
