@@ -1,52 +1,285 @@
-"""Attention of a batch that lies in one row: many answers after another under one prefix.
+"""Attention of answers that lie in one row of tokens, each under its prefix and before its own tokens.
 
-Heads that share keys ask them together, so that no key is copied for a head. Gives way to SDPA wherever a
-model is not asked by `Batch`. Knows nothing of caches or answers.
+What the tokens say to the prefix and what they say to their own answer are computed apart and put together
+by the sums of their exponentials, which is exact (Milakov and Gimelshein 2018, arXiv:1805.02867): the prefix
+is asked once by all answers under it, and the answers, padded to blocks of like lengths, ask their own
+tokens only. Knows nothing of text or requests.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-NAME = "fcray_flat"
+from fcray import attention
+from fcray.errors import FcrayError
+from fcray.inference.cache import Layers, Prefix
+
+NAME = "fcray_answers"
 """Under which transformers knows it."""
 
-BIAS = "flat_bias"
-"""The model's argument that carries what is added to the scores to every layer."""
+OPTION = "answers"
+"""The model's argument that carries a step's `Step` to every layer."""
+
+COLUMNS = 32
+"""Places for tokens are made and read in multiples of it."""
+
+WIDTHS = (8, 64, 1 << 30)
+"""Turns up to so many tokens share a block: many grow by a few tokens, and some read a prompt beside them."""
 
 
-def use(model: Any) -> None:
-    """Let `model` attend this way wherever it is given a bias."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
+@dataclass(frozen=True)
+class Asking:
+    """What an answer reads in a step: `count` tokens behind the `begin` that it has in its place."""
 
-    AttentionInterface.register(NAME, _attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
-    model.set_attn_implementation(NAME)
-
-
-def shared_heads(config: Any) -> int:
-    """How many heads of a model ask the same keys."""
-    groups = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    return int(config.num_attention_heads // groups)
+    place: int
+    begin: int
+    count: int
 
 
-def bias_of(sees: torch.Tensor, shared: int, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to the scores: 0 where a query sees a key, else minus infinity.
+class Store:
+    """The keys and values of the answers' own tokens: for each layer (places, columns, groups, width).
+
+    What is not filled is zero: nobody sees it, but it must be finite.
 
     Parameters
     ----------
-    sees: (T, K) bool.
-    shared: How many heads ask the same keys.
+    like: Keys and values of each layer; their shapes, device and floats are taken over.
+    places: How many answers there are at a time, at most.
+    columns: Tokens to make room for in each place.
+    """
+
+    def __init__(self, like: Layers, places: int, columns: int) -> None:
+        self.places, self.columns = places, _rounded(columns)
+        shape = (self.places, self.columns)
+        self._layers = [
+            [one.new_zeros(*shape, one.shape[1], one.shape[3]) for one in pair] for pair in like
+        ]
+
+    def make_room(self, columns: int) -> None:
+        """Have room for answers of so many tokens."""
+        if columns > self.columns:
+            more = max(_rounded(columns), 2 * self.columns) - self.columns
+            self.columns += more
+            self._layers = [
+                [torch.nn.functional.pad(one, (0, 0, 0, 0, 0, more)) for one in pair]
+                for pair in self._layers
+            ]
+
+    def write(
+        self, layer: int, where: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+    ) -> None:
+        """Put (1, groups, T, width) keys and values into the places `where`, numbered through."""
+        for whole, new in zip(self._layers[layer], (key, value), strict=True):
+            whole.flatten(0, 1).index_copy_(0, where, new[0].transpose(0, 1))
+
+    def read(
+        self, layer: int, places: slice | torch.Tensor, columns: int
+    ) -> Iterator[torch.Tensor]:
+        """The keys and the values of some places: (places, groups, columns, width)."""
+        return (whole[places, :columns].transpose(1, 2) for whole in self._layers[layer])
+
+
+def _rounded(columns: int) -> int:
+    return -(-columns // COLUMNS) * COLUMNS
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Answers that ask their own tokens together.
+
+    Attributes
+    ----------
+    places: Theirs in the store.
+    columns: How many columns of it are read.
+    asked: Which of the (token, head) rows ask, padded: (places * groups * shared * width).
+    bias: (places, 1, shared * width, columns): 0 where a token is seen, else minus infinity.
+    """
+
+    places: slice | torch.Tensor
+    columns: int
+    asked: torch.Tensor
+    bias: torch.Tensor
+
+
+class Step:
+    """How the tokens of a step attend, worked out once for all layers.
+
+    Parameters
+    ----------
+    store: Where the answers' own keys and values lie; this step's are written there.
+    asking: What each answer reads, in the order of the tokens.
+    under: The prefixes, each with how many of the tokens lie under it, in the same order.
+    heads: How many heads ask; how many are asked the keys tell.
+    longest: The most tokens that one of them sees.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        asking: Sequence[Asking],
+        under: Sequence[tuple[Prefix, int]],
+        heads: int,
+        longest: int,
+    ) -> None:
+        self.longest = longest
+        like = under[0][0].layers[0][0]
+        self._store, self._under = store, under
+        self._heads, self._groups = heads, like.shape[1]
+        self._device, self._dtype = like.device, like.dtype
+        where = [
+            one.place * store.columns + at
+            for one in asking
+            for at in range(one.begin, one.begin + one.count)
+        ]
+        self._where = torch.tensor(where, device=self._device)
+        self._blocks: list[_Block] = []
+        back = torch.empty(len(where), heads, dtype=torch.long)
+        first, taken, below = 0, 0, 0
+        starts = []
+        for one in asking:
+            starts.append(first)
+            first += one.count
+        for widest in WIDTHS:
+            chosen = [i for i, one in enumerate(asking) if below < one.count <= widest]
+            below = widest
+            if chosen:
+                taken += self._add(
+                    [asking[i] for i in chosen], [starts[i] for i in chosen], back, taken
+                )
+        self._back = back.flatten().to(self._device)
+
+    def _add(
+        self, asking: Sequence[Asking], starts: Sequence[int], back: torch.Tensor, taken: int
+    ) -> int:
+        """Make a block of these; `back` learns where its rows' answers are found. Returns its rows."""
+        shared = self._heads // self._groups
+        width = max(one.count for one in asking)
+        columns = min(_rounded(max(one.begin + one.count for one in asking)), self._store.columns)
+        upto = 1 + max(one.place for one in asking)
+        all_places = 2 * len(asking) >= upto
+        places = upto if all_places else len(asking)
+        rows = [one.place if all_places else index for index, one in enumerate(asking)]
+        token = torch.zeros(places, width, dtype=torch.long)
+        last = torch.zeros(places, width, dtype=torch.long)
+        steps = torch.arange(width)
+        row, count = torch.tensor(rows), torch.tensor([one.count for one in asking])
+        within = torch.minimum(steps[None], count[:, None] - 1)
+        token[row] = torch.tensor(starts)[:, None] + within
+        last[row] = torch.tensor([one.begin for one in asking])[:, None] + within
+        head = torch.arange(self._heads)
+        # In the order (place, head, width): a group's heads lie side by side.
+        asked = token[:, None] * self._heads + head[None, :, None]
+        number = torch.arange(asked.numel()).view(asked.shape)
+        real = steps[None] < count[:, None]
+        back[token[row][real]] = taken + number[row].transpose(1, 2)[real]
+        bias = torch.zeros(places, 1, width, columns, dtype=self._dtype)
+        bias.masked_fill_(torch.arange(columns) > last[:, None, :, None], -torch.inf)
+        block = _Block(
+            slice(0, upto)
+            if all_places
+            else torch.tensor([one.place for one in asking]).to(self._device),
+            columns,
+            asked.flatten().to(self._device),
+            bias.repeat(1, 1, shared, 1).to(self._device),
+        )
+        self._blocks.append(block)
+        return asked.numel()
+
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        """query: (1, heads, T, width); key, value: (1, groups, T, width). Returns (1, T, heads, width)."""
+        self._store.write(layer, self._where, key, value)
+        own, own_weight = self._own(layer, query, scale)
+        shared, shared_weight = self._shared(layer, query, scale)
+        part = torch.sigmoid(shared_weight - own_weight).to(own.dtype)
+        return torch.lerp(own, shared, part[..., None])[None]
+
+    def _own(
+        self, layer: int, query: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the tokens' own answers say, (T, heads, width), and the weight's logarithm, (T, heads)."""
+        _, heads, tokens, width = query.shape
+        rows = query[0].transpose(0, 1).reshape(-1, width)
+        found, weights = [], []
+        for block in self._blocks:
+            keys, values = self._store.read(layer, block.places, block.columns)
+            asked = rows.index_select(0, block.asked).view(len(keys), self._groups, -1, width)
+            said, weight = attention_with_weight(asked, keys, values, scale, block.bias)
+            found.append(said.reshape(-1, said.shape[-1]))
+            weights.append(weight.reshape(-1))
+        return (
+            _joined(found).index_select(0, self._back).view(tokens, heads, -1),
+            _joined(weights).index_select(0, self._back).view(tokens, heads),
+        )
+
+    def _shared(
+        self, layer: int, query: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of the prefixes."""
+        _, heads, _, width = query.shape
+        found, weights, first = [], [], 0
+        for prefix, count in self._under:
+            asked = query[:, :, first : first + count].reshape(1, self._groups, -1, width)
+            said, weight = attention_with_weight(asked, *prefix.layers[layer], scale)
+            found.append(said.reshape(heads, count, -1).transpose(0, 1))
+            weights.append(weight.reshape(heads, count).T)
+            first += count
+        return _joined(found), _joined(weights)
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def attention_with_weight(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    bias: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention, and the logarithm of the sum of its exponentials in float32.
+
+    Parameters
+    ----------
+    query: (B, H, T, width)
+    key, value: (B, H, K, width)
+    bias: (B or 1, H or 1, T, K), added to the scores.
 
     Returns
     -------
-    (1, 1, shared * T, K)
+    (B, H, T, width) and (B, H, T)
     """
-    bias = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
-    return bias.masked_fill_(~sees, -torch.inf).repeat(shared, 1)[None, None]
+    if query.device.type == "cpu" and query.shape[-1] == value.shape[-1]:
+        # What `scaled_dot_product_attention` calls; it throws the sums away.
+        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        found: tuple[torch.Tensor, torch.Tensor] = flash(
+            query, key, value, 0.0, False, attn_mask=bias, scale=scale
+        )
+        return found
+    scores = torch.matmul(query.float(), key.float().transpose(-1, -2)).mul_(scale)
+    if bias is not None:
+        scores += bias
+    weight = torch.logsumexp(scores, dim=-1)
+    chances = torch.exp_(scores.sub_(weight[..., None])).to(value.dtype)
+    return torch.matmul(chances, value), weight
+
+
+def use(model: Any) -> None:
+    """Let `model` attend this way wherever it is given a `Step`.
+
+    Raises
+    ------
+    FcrayError: It cannot.
+    """
+    attention.use(model, NAME, OPTION, _attend)
+    if not attention.is_used(model, NAME):
+        raise FcrayError(f"{type(model).__name__} computes its attention in a way of its own")
 
 
 def _attend(
@@ -54,23 +287,13 @@ def _attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **options: Any,
-) -> tuple[torch.Tensor, None]:
-    """query: (1, heads, T, width); key, value: (1, groups, K, width)."""
-    bias: torch.Tensor | None = options.pop(BIAS, None)
-    _, heads, asked, width = query.shape
-    groups = key.shape[1]
-    if bias is None or bias.shape[2] * groups != heads * asked:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-        result: tuple[torch.Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
-        )
-        return result
-    found = torch.nn.functional.scaled_dot_product_attention(
-        query.reshape(1, groups, -1, width), key, value, attn_mask=bias, scale=scaling
-    )
-    return found.reshape(1, heads, asked, -1).transpose(1, 2), None
+    step: Step,
+    scale: float,
+    options: dict[str, Any],
+) -> torch.Tensor:
+    for name in ("softcap", "s_aux"):
+        if options.get(name) is not None:
+            raise FcrayError(f"this model's attention has a {name}, which the engine does not know")
+    if (window := options.get("sliding_window")) and window < step.longest:
+        raise FcrayError(f"this model's attention sees {window} tokens, fewer than {step.longest}")
+    return step.attend(module.layer_idx, query, key, value, scale)

@@ -35,7 +35,7 @@ class PrefixCache:
     """
 
     def __init__(self, max_bytes: int = 1 << 30) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._entries: OrderedDict[Hashable, Prefix] = OrderedDict()
         self.bytes = 0
         self.hits = 0
@@ -49,10 +49,10 @@ class PrefixCache:
             return self._entries[key], True
         self.misses += 1
         prefix = compute()
-        if prefix.bytes <= self._max_bytes:
+        if prefix.bytes <= self.max_bytes:
             self._entries[key] = prefix
             self.bytes += prefix.bytes
-        while self.bytes > self._max_bytes:
+        while self.bytes > self.max_bytes:
             self.bytes -= self._entries.popitem(last=False)[1].bytes
         return prefix, False
 

@@ -23,6 +23,10 @@ from fcray.inference.row import Row
 from fcray.models import BaseModel
 from fcray.prompting import Prompt, Renderer
 
+SHORT = 511
+"""Requests of so many tokens and fewer are answered together; longer ones with those of less than twice
+their size, for each has the room of the longest."""
+
 
 class Engine:
     """Answers requests with one base model and any number of adapters.
@@ -32,6 +36,7 @@ class Engine:
     base: The base model.
     batch: How many requests to answer at a time.
     prefix_bytes: Bound on the kept keys and values of tool lists.
+    answer_bytes: Bound on those of answers under way: fewer are answered at a time where they are larger.
     guess: Whether what was said is looked up for how an answer goes on, which saves steps and changes
         no answer.
     """
@@ -40,13 +45,15 @@ class Engine:
         self,
         base: BaseModel,
         *,
-        batch: int = 32,
+        batch: int = 128,
         prefix_bytes: int = 1 << 30,
+        answer_bytes: int = 4 << 30,
         guess: bool = True,
     ) -> None:
         self.base = base
         self.renderer = Renderer(base.tokenizer)
         self._batch = batch
+        self._answer_bytes = answer_bytes
         self._guess = guess
         self._prefixes = PrefixCache(prefix_bytes)
         self._vocab_size = base.model.config.get_text_config().vocab_size
@@ -109,30 +116,40 @@ class Engine:
     ) -> Iterator[tuple[int, Row]]:
         """Each request's row whenever it has grown, and when it has ended."""
         prompts = [self.renderer.prompt(r.messages, r.tools) for r in requests]
-        groups: dict[tuple[str | None, tuple[int, ...]], list[Asked]] = {}
-        for index, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
+        asked: dict[str | None, dict[int, list[Asked]]] = {}
+        # Side by side are those under the same prefix, in the order in which they came.
+        first = {prompt.prefix: at for at, prompt in reversed([*enumerate(prompts)])}
+        for index in sorted(range(len(requests)), key=lambda at: first[prompts[at].prefix]):
+            request, prompt = requests[index], prompts[index]
+            prefix = partial(self._prefix, request.adapter, prompt.prefix)
             row = partial(self._row, request, prompt)
-            asked = Asked(index, len(prompt.body), request.max_tokens, row)
-            groups.setdefault((request.adapter, prompt.prefix), []).append(asked)
-        for (adapter, prefix), members in groups.items():
-            begin = partial(self._begin, adapter, prefix)
-            group = Group(members, begin, most=self._batch, guess=self._guess)
-            while not group.over:
-                # Not around the loop: what runs between two steps is the caller's.
-                with torch.inference_mode():
-                    self._adapters.speak(adapter)
-                    grown = group.step(cancelled)
-                yield from grown
+            one = Asked(index, len(prompt.body), request.max_tokens, prompt.prefix, prefix, row)
+            size = max(SHORT, one.room).bit_length()
+            asked.setdefault(request.adapter, {}).setdefault(size, []).append(one)
+        for adapter, sizes in asked.items():
+            groups = [self._group(members) for members in sizes.values()]
+            while groups:
+                for group in groups:
+                    # Not around the loop: what runs between two steps is the caller's.
+                    with torch.inference_mode():
+                        self._adapters.speak(adapter)
+                        grown = group.step(cancelled)
+                    yield from grown
+                groups = [group for group in groups if not group.over]
 
-    def _begin(self, adapter: str | None, prefix: tuple[int, ...], room: int) -> tuple[Batch, int]:
-        """A batch under a prefix, and how many of the prefix's tokens were known already."""
+    def _group(self, members: Sequence[Asked]) -> Group:
         decoder, head = self.base.model.base_model, self.base.model.get_output_embeddings()
 
-        def compute() -> Prefix:
-            return read_prefix(decoder, prefix, self.base.device)
+        def begin(most: int, columns: int) -> Batch:
+            return Batch(decoder, head, min(most, self._batch), columns, self._answer_bytes)
 
-        known, cached = self._prefixes.get((adapter, prefix), compute)
-        return Batch(decoder, head, known, room), len(prefix) if cached else 0
+        most = self._prefixes.max_bytes
+        return Group(members, begin, prefix_bytes=most, guess=self._guess)
+
+    def _prefix(self, adapter: str | None, tokens: tuple[int, ...]) -> tuple[Prefix, bool]:
+        """The keys and values of a prefix, and whether they were known already."""
+        decoder, device = self.base.model.base_model, self.base.device
+        return self._prefixes.get((adapter, tokens), lambda: read_prefix(decoder, tokens, device))
 
     def _row(self, request: Request, prompt: Prompt) -> Row:
         matcher = self._matcher(request)

@@ -1,4 +1,4 @@
-"""Requests of one adapter and one list of tools: as one is answered, the next begins.
+"""Requests of one adapter: as one is answered, the next begins.
 
 Knows nothing of adapters or of where prefixes are kept.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from fcray.inference.batch import Batch, Turn
+from fcray.inference.batch import READ, Batch, Turn
+from fcray.inference.cache import Prefix
 from fcray.inference.row import Row
-
-READ = 512
-"""Tokens of prompts that are read in a step; a longer prompt has a step of its own."""
 
 GUESSED, GUESS = 64, 8
 """Guessed tokens of a step, shared by its answers, and the most for one of them."""
@@ -34,40 +32,58 @@ class Asked:
     ----------
     index: Its number.
     prompt, answer: Tokens of its own part of the prompt, and the most of its answer.
-    row: Makes its row, when it is to begin.
+    key: Equal for those that have the same prefix.
+    prefix: Reads that, when it is to begin; says whether it was known before.
+    row: Makes its row.
     """
 
     index: int
     prompt: int
     answer: int
+    key: Hashable
+    prefix: Callable[[], tuple[Prefix, bool]]
     row: Callable[[], Row]
+
+    @property
+    def room(self) -> int:
+        """How many tokens of its own to make room for."""
+        return self.prompt + min(self.answer, ANSWER)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """An answer under way."""
+
+    index: int
+    key: Hashable
+    row: Row
 
 
 class Group:
-    """Requests that share an adapter and a prefix.
+    """Requests that share an adapter.
 
     Parameters
     ----------
-    asked: The requests.
-    begin: Makes a batch with so much room, and tells how many of the prefix's tokens were known before.
-    most: How many are answered at a time.
+    asked: The requests; those under the same prefix side by side, and all of about the same length.
+    begin: Makes a batch for at most so many answers, with so much room each.
+    prefix_bytes: None begins while the prefixes of those under way are larger.
     guess: Whether to guess how answers go on.
     """
 
     def __init__(
         self,
         asked: Sequence[Asked],
-        begin: Callable[[int], tuple[Batch, int]],
+        begin: Callable[[int, int], Batch],
         *,
-        most: int,
+        prefix_bytes: int,
         guess: bool,
     ) -> None:
         self._waiting = deque(asked)
-        self._begin = begin
-        self._most = most
+        self._prefix_bytes = prefix_bytes
         self._guess = guess
-        self._batch: Batch | None = None
-        self._alive: dict[int, tuple[int, Row]] = {}
+        self._batch = begin(len(asked), max(one.room for one in asked))
+        self._prefixes: dict[Hashable, Prefix] = {}
+        self._alive: dict[int, _Running] = {}
 
     @property
     def over(self) -> bool:
@@ -79,42 +95,43 @@ class Group:
         gone = self._drop(cancelled)
         if self.over:
             return gone
-        begun = time.perf_counter()
-        if self._batch is None:
-            rooms = [one.prompt + min(one.answer, ANSWER) for one in self._waiting]
-            rooms.sort(reverse=True)
-            self._batch, cached = self._begin(sum(rooms[: self._most]))
-        else:
-            cached = self._batch.prefix
-        batch = self._batch
-        for index, row in self._admitted():
-            row.begun, row.cached = begun, cached
-            self._alive[batch.join()] = (index, row)
+        self._admit()
+        alive = list(self._alive.items())
         if self._guess:
-            for _, row in self._alive.values():
-                row.guess_on(min(GUESS, GUESSED // len(self._alive)))
-        scores = batch.read(
+            most = min(GUESS, GUESSED // len(alive))
+            for _, one in alive:
+                one.row.guess_on(most)
+        scores = self._batch.read(
             [
-                Turn(number, [*row.turn, *row.guess], 1 + len(row.guess))
-                for number, (_, row) in self._alive.items()
+                Turn(number, [*one.row.turn, *one.row.guess], 1 + len(one.row.guess))
+                for number, one in alive
             ]
         )
-        grown = list(self._alive.values())
-        for (number, (_, row)), found in zip(list(self._alive.items()), scores, strict=True):
-            batch.take_back(number, row.advance(found.float()))
-            if row.reason:
+        for (number, one), found in zip(alive, scores, strict=True):
+            self._batch.take_back(number, one.row.advance(found.float()))
+            if one.row.reason:
                 self._end(number)
-        return gone + grown
+        return gone + [(one.index, one.row) for _, one in alive]
 
-    def _admitted(self) -> Iterator[tuple[int, Row]]:
-        """Those that begin now."""
-        read = 0
-        while self._waiting and len(self._alive) < self._most:
-            read += self._waiting[0].prompt
-            if read > READ and read > self._waiting[0].prompt:
+    def _admit(self) -> None:
+        """Begin as many as there is room for."""
+        begun, read, fresh = time.perf_counter(), 0, set()
+        while self._waiting and not self._batch.full:
+            one = self._waiting[0]
+            read += one.prompt
+            if read > max(READ, one.prompt):
                 return
-            one = self._waiting.popleft()
-            yield one.index, one.row()
+            if one.key not in self._prefixes:
+                held = sum(prefix.bytes for prefix in self._prefixes.values())
+                if self._alive and held > self._prefix_bytes:
+                    return
+                self._prefixes[one.key], known = one.prefix()
+                if not known:
+                    fresh.add(one.key)
+            self._waiting.popleft()
+            prefix, row = self._prefixes[one.key], one.row()
+            row.begun, row.cached = begun, 0 if one.key in fresh else prefix.length
+            self._alive[self._batch.join(prefix)] = _Running(one.index, one.key, row)
 
     def _drop(self, cancelled: Callable[[int], bool]) -> Grown:
         """End those that are no longer wanted."""
@@ -122,15 +139,17 @@ class Group:
         if unwanted:
             self._waiting = deque(one for one in self._waiting if one not in unwanted)
         gone = [(one.index, one.row()) for one in unwanted]
-        for number, (index, row) in list(self._alive.items()):
-            if cancelled(index):
-                gone.append((index, row))
+        for number, one in list(self._alive.items()):
+            if cancelled(one.index):
+                gone.append((one.index, one.row))
                 self._end(number)
         for _, row in gone:
             row.reason = "cancelled"
         return gone
 
     def _end(self, number: int) -> None:
-        del self._alive[number]
-        if self._batch is not None:
-            self._batch.leave(number)
+        key = self._alive.pop(number).key
+        self._batch.leave(number)
+        needed = {one.key for one in self._alive.values()}
+        if key not in needed and not (self._waiting and self._waiting[0].key == key):
+            del self._prefixes[key]

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from fcray import attention
+
 NAME = "fcray_blocks"
 """Under which transformers knows it."""
 
@@ -101,40 +103,27 @@ def _blocks(segments: Segments, size: int) -> Iterator[_Block]:
 
 def use(model: Any) -> None:
     """Let `model` attend by blocks wherever it is given them."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
-
-    AttentionInterface.register(NAME, _attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
-    model.set_attn_implementation(NAME)
+    attention.use(model, NAME, BLOCKS, _attend)
 
 
 def is_used(model: Any) -> bool:
     """Whether `use` was called and `model` could follow."""
-    return bool(model.config._attn_implementation == NAME)
+    return attention.is_used(model, NAME)
 
 
 def _attend(
-    module: Any,
+    _: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **options: Any,
-) -> tuple[torch.Tensor, None]:
-    blocks: Blocks | None = options.pop(BLOCKS, None)
-    if blocks is None or dropout or query.shape[0] != 1:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-        result: tuple[torch.Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
-        )
-        return result
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    blocks: Blocks,
+    scale: float,
+    options: dict[str, Any],
+) -> torch.Tensor | None:
+    if options.get("dropout") or query.shape[0] != 1:
+        return None
     found: torch.Tensor = _Attention.apply(query[0], key[0], value[0], blocks, scale)
-    return found.transpose(0, 1)[None], None
+    return found.transpose(0, 1)[None]
 
 
 class _Attention(torch.autograd.Function):
