@@ -329,7 +329,7 @@ def _absent(read: Callable[[], Any]) -> Callable[[], Any]:
 
     def absent() -> Any:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("fcray.evaluation.bfcl.PACKAGE", "no_such_package_of_questions")
+            patch.setattr("fcray.evaluation.bfcl.cases.PACKAGE", "no_such_package_of_questions")
             return read()
 
     return absent

@@ -21,10 +21,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcray.errors import UserError
-from fcray.evaluation import bfcl
-from fcray.evaluation.bfcl import Case, bfcl_cases, bfcl_scores, case_problem, nearest_answer
-from fcray.evaluation.languages import JAVA, JAVASCRIPT, PYTHON, Language, shown
-from fcray.evaluation.literals import java_value, javascript_value
+from fcray.evaluation.bfcl import (
+    VERSION,
+    Case,
+    bfcl_cases,
+    bfcl_scores,
+    case_problem,
+    nearest_answer,
+)
+from fcray.evaluation.bfcl.languages import JAVA, JAVASCRIPT, PYTHON, Language, shown
+from fcray.evaluation.bfcl.literals import java_value, javascript_value
 from fcray.metrics import Outcome
 from fcray.tools import ToolCall
 from tests.examples import example
@@ -153,7 +159,7 @@ def test_right_answers_pass_and_the_mean_is_that_of_four(cases: dict[str, list[C
     assert scores.non_live_ast == pytest.approx(mean)
     assert scores.interval is not None
     assert scores.interval.low <= mean <= scores.interval.high
-    assert scores.version == bfcl_reference.VERSION == bfcl.VERSION
+    assert scores.version == bfcl_reference.VERSION == VERSION
     json.dumps(scores.to_dict(), allow_nan=False)
 
 
@@ -421,7 +427,7 @@ def test_the_nearest_answer_is_always_right(cases: dict[str, list[Case]]) -> Non
 
 
 def test_without_the_wheel_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bfcl, "PACKAGE", "no_such_package_of_questions")
+    monkeypatch.setattr("fcray.evaluation.bfcl.cases.PACKAGE", "no_such_package_of_questions")
     with pytest.raises(UserError, match=r"pip install --no-deps bfcl-eval==2026\.3\.23"):
         bfcl_cases()
     with pytest.raises(UserError, match="known are simple_python, simple_java"):
@@ -432,7 +438,7 @@ def test_files_that_are_none_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
     data = tmp_path / "other_eval" / "data"
     (data / "possible_answer").mkdir(parents=True)
     (tmp_path / "other_eval" / "__init__.py").write_text("")
-    monkeypatch.setattr(bfcl, "PACKAGE", "other_eval")
+    monkeypatch.setattr("fcray.evaluation.bfcl.cases.PACKAGE", "other_eval")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match=r"BFCL_v4_multiple\.json: there is no such file"):
         bfcl_cases(["multiple"])

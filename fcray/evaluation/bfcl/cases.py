@@ -8,11 +8,8 @@ leaderboard does around its check is done here as `bfcl-eval` 2026.3.23 does it:
 - Functions are shown as `fcray data import bfcl` reads them. Names have underscores where OpenAI's rule
   forbids a character, dots above all; answers are compared under these names.
 - An answer that cannot be parsed is none: wrong where a call is asked for, right where none is.
-- "Non-Live AST" is the unweighted mean of four: simple, itself the unweighted mean of Python, Java and
-  JavaScript; multiple; parallel; parallel multiple. Irrelevance stands apart
-  (`eval_checker/eval_runner_helper.py`, `summary_ast_non_live` and `calculate_unweighted_accuracy`).
 
-Report the mean as "BFCL non-live AST", never as "BFCL overall". Knows nothing of models or Ray.
+Knows nothing of models, Ray or how answers are counted (`scores`).
 """
 
 from __future__ import annotations
@@ -20,20 +17,17 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from fcray.dataset import files
 from fcray.dataset.formats import FORMATS, RowError, Source
 from fcray.dataset.formats.calls import safe_name
 from fcray.dataset.transfer import answers_in
 from fcray.errors import UserError
-from fcray.evaluation.languages import Function, judged, language_of, read_call, shown
-from fcray.metrics import Answer, Interval, Outcome, bfcl_problem
-from fcray.metrics.intervals import LEVEL
+from fcray.evaluation.bfcl.languages import Function, judged, language_of, read_call, shown
+from fcray.metrics import Answer, Outcome, bfcl_problem
 from fcray.tools import Example, ToolCall
 
 PACKAGE = "bfcl_eval"
@@ -44,8 +38,6 @@ VERSION = "2026.3.23"
 SIMPLE = ("simple_python", "simple_java", "simple_javascript")
 IRRELEVANCE = "irrelevance"
 CATEGORIES = (*SIMPLE, "multiple", "parallel", "parallel_multiple", IRRELEVANCE)
-
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -67,38 +59,6 @@ class Case:
     @property
     def category(self) -> str:
         return self.example.origin.kind
-
-
-@dataclass(frozen=True)
-class CategoryScore:
-    """How one category fared: passed / cases, with its 95 % bootstrap interval."""
-
-    cases: int
-    passed: int
-    accuracy: float
-    interval: Interval
-
-
-@dataclass(frozen=True)
-class BfclScores:
-    """What is reported of BFCL.
-
-    Attributes
-    ----------
-    categories: Category → its score, in the order of `CATEGORIES`.
-    non_live_ast: See the module; None while a category of it is missing.
-    interval: Its 95 % bootstrap interval, questions drawn within each category.
-    version: Of the package whose questions were asked.
-    """
-
-    categories: dict[str, CategoryScore]
-    non_live_ast: float | None
-    interval: Interval | None
-    version: str
-
-    def to_dict(self) -> dict[str, object]:
-        """The scores as JSON holds them."""
-        return asdict(self)
 
 
 def bfcl_version() -> str:
@@ -244,60 +204,3 @@ def _nearest(gold: ToolCall, said: ToolCall, fitting: Sequence[str], alone: Case
     }
     fits = {name: said.arguments[name] for name in fitting}
     return ToolCall(name=gold.name, arguments=arguments | fits)
-
-
-def bfcl_scores(cases: Mapping[str, Sequence[Case]], outcomes: Sequence[Outcome]) -> BfclScores:
-    """Score the answers to `cases`.
-
-    Parameters
-    ----------
-    cases: Category → its questions.
-    outcomes: One for every question, in any order.
-
-    Raises
-    ------
-    ValueError: A question has no outcome.
-    """
-    answered = {outcome.example.id: outcome for outcome in outcomes}
-    asked = {category: cases[category] for category in CATEGORIES if cases.get(category)}
-    for case in (case for some in asked.values() for case in some):
-        if case.example.id not in answered:
-            raise ValueError(f"there is no outcome for {case.example.id!r}")
-    passed = {
-        category: sum(not case_problem(case, answered[case.example.id]) for case in some)
-        for category, some in asked.items()
-    }
-    shares = {category: count / len(asked[category]) for category, count in passed.items()}
-    dice = np.random.default_rng(0)
-    # To draw passed and failed questions anew, with replacement, is to draw from a binomial.
-    drawn = {
-        category: dice.binomial(len(asked[category]), share, _RESAMPLES) / len(asked[category])
-        for category, share in shares.items()
-    }
-    means = _non_live_ast(drawn)
-    return BfclScores(
-        categories={
-            category: CategoryScore(
-                len(some), passed[category], shares[category], _interval(drawn[category])
-            )
-            for category, some in asked.items()
-        },
-        non_live_ast=_non_live_ast(shares),
-        interval=None if means is None else _interval(means),
-        version=bfcl_version(),
-    )
-
-
-def _non_live_ast(shares: Mapping[str, Any]) -> Any:
-    """The mean that the module tells of, of numbers or of arrays of them; None where one is missing."""
-    others = ("multiple", "parallel", "parallel_multiple")
-    if any(part not in shares for part in (*SIMPLE, *others)):
-        return None
-    simple = sum(shares[part] for part in SIMPLE) / len(SIMPLE)
-    return (simple + sum(shares[part] for part in others)) / (1 + len(others))
-
-
-def _interval(drawn: Any) -> Interval:
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(drawn, [tail, 100 - tail])
-    return Interval(float(low), float(high))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fcray.evaluation.literals import java_value, javascript_value
+from fcray.evaluation.bfcl.literals import java_value, javascript_value
 from fcray.tools import Tool, ToolCall
 
 Function = Mapping[str, Any]
