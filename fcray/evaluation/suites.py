@@ -29,7 +29,6 @@ from fcray.evaluation.bfcl import (
     nearest_answer,
 )
 from fcray.metrics import Outcome, Recovery, Scores, judge, recovered, recovery, score, score_by
-from fcray.metrics.recovery import wilson
 from fcray.metrics.scores import GroupKey
 from fcray.spec import SweepSpec
 from fcray.tools import Example, ToolCall
@@ -324,9 +323,4 @@ def _recovery_by(outcomes: Sequence[Outcome], key: str) -> dict[str, Recovery]:
     ended: defaultdict[str, list[bool]] = defaultdict(list)
     for outcome in outcomes:
         ended[getattr(outcome.example.origin, key)].append(recovered(outcome))
-    return {name: recovery_of(sum(some), len(some)) for name, some in sorted(ended.items())}
-
-
-def recovery_of(well: int, cases: int) -> Recovery:
-    """`well` of `cases`, with its interval."""
-    return Recovery(cases, well, well / cases, wilson(well, cases))
+    return {name: Recovery.of(sum(some), len(some)) for name, some in sorted(ended.items())}

@@ -90,6 +90,17 @@ class Recovery:
     rate: float
     interval: Interval
 
+    @classmethod
+    def of(cls, well: int, cases: int) -> Recovery:
+        """`well` of `cases`, with their share and its interval.
+
+        Raises
+        ------
+        ValueError: There are no cases, or not between none and all of them ended well.
+        """
+        interval = wilson(well, cases)
+        return cls(cases, well, well / cases, interval)
+
 
 def recovered(outcome: Outcome) -> bool:
     """Whether an answer to a fault case is a sound one; an output that was not parsed never is.
@@ -146,12 +157,9 @@ def recovery(outcomes: Iterable[Outcome]) -> dict[str, Recovery]:
     for outcome in outcomes:
         if outcome.example.origin.kind in FAULTS:
             ended[outcome.example.origin.kind].append(recovered(outcome))
-    return {kind: _of(ended[kind]) for kind in FAULTS if kind in ended}
-
-
-def _of(ended: list[bool]) -> Recovery:
-    cases, well = len(ended), sum(ended)
-    return Recovery(cases, well, well / cases, wilson(well, cases))
+    return {
+        kind: Recovery.of(sum(ended[kind]), len(ended[kind])) for kind in FAULTS if kind in ended
+    }
 
 
 def wilson(successes: int, trials: int) -> Interval:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from fcray.evaluation.bfcl import BfclScores
-from fcray.evaluation.suites import Result, recovery_of
+from fcray.evaluation.suites import Result
 from fcray.metrics import Interval, Recovery, Scores
 from fcray.tracking.wording import METRICS, NONE, percent
 
@@ -52,7 +52,7 @@ def tables(result: Result) -> list[ScoreTable]:
 def all_faults(result: Result) -> Recovery:
     """Recovery from the faults of all kinds together."""
     found = result.recovery.values()
-    return recovery_of(sum(one.recovered for one in found), sum(one.cases for one in found))
+    return Recovery.of(sum(one.recovered for one in found), sum(one.cases for one in found))
 
 
 def span(interval: Interval | None) -> str:

@@ -247,3 +247,5 @@ def test_wilson_s_interval_holds_the_share_and_is_its_own_mirror(counts: tuple[i
 def test_counts_that_cannot_be_are_refused(successes: int, trials: int) -> None:
     with pytest.raises(ValueError, match="successes of"):
         wilson(successes, trials)
+    with pytest.raises(ValueError, match="successes of"):
+        Recovery.of(successes, trials)
