@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fcray.errors import UserError
 from fcray.inference import Completion, Engine, Request
+from fcray.inference.attention import Step, Store
 from fcray.inference.row import Row
 from fcray.models import BaseModel
 from fcray.tools import Message, Tool
@@ -439,6 +440,47 @@ def test_many_requests_pass_through_few_places(lively: BaseModel) -> None:
     ]
     alone = [Engine(lively).generate([request])[0].text for request in requests]
     assert texts(engine.generate(requests)) == alone
+
+
+@pytest.mark.parametrize(("prefix_bytes", "at_a_time"), [(1 << 30, 4), (0, 1)])
+def test_several_lists_of_tools_are_answered_together(
+    lively: BaseModel, monkeypatch: pytest.MonkeyPatch, prefix_bytes: int, at_a_time: int
+) -> None:
+    """As long as their keys and values have room."""
+    under: list[int] = []
+    plain = Step.__init__
+
+    def seen(step: Step, store: Any, asking: Any, prefixes: Any, *rest: Any) -> None:
+        under.append(len(prefixes))
+        plain(step, store, asking, prefixes, *rest)
+
+    monkeypatch.setattr(Step, "__init__", seen)
+    alone = [Engine(lively).generate([request])[0].text for request in RAGGED]
+    under.clear()
+    assert texts(Engine(lively, prefix_bytes=prefix_bytes).generate(RAGGED)) == alone
+    assert max(under) == at_a_time
+
+
+def test_long_and_short_requests_take_turns(
+    lively: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has the room of the longest beside it, so they are apart, and neither waits for the other."""
+    requests = [
+        asked(text, constrained=False, max_tokens=6) for text in ("Hello.", "a b c " * 300, "Hi.")
+    ]
+    alone = [Engine(lively).generate([request])[0].text for request in requests]
+    columns: set[int] = set()
+    plain = Store.__init__
+
+    def seen(store: Store, like: Any, places: int, room: int) -> None:
+        columns.add(room)
+        plain(store, like, places, room)
+
+    monkeypatch.setattr(Store, "__init__", seen)
+    told = [delta.index for delta in Engine(lively, guess=False).stream(requests) if delta.text]
+    assert len(columns) == 2
+    assert told.index(1) < len(told) - 1 - told[::-1].index(0)
+    assert texts(Engine(lively).generate(requests)) == alone
 
 
 @pytest.mark.real
