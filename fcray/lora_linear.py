@@ -48,16 +48,15 @@ class FusedLinear(Linear):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if self._spoken is not None and not args and not kwargs:
-            return _spoken_product(x, *self._spoken)
+            out, _ = _product(x.reshape(-1, x.shape[-1]), *self._spoken)
+            return out.view(*x.shape[:-1], -1)
         if args or kwargs or self.disable_adapters or self.merged or not _is_plain(self):
             found: torch.Tensor = super().forward(x, *args, **kwargs)
             return found
         name = self.active_adapters[0]
         base, down, up = self.base_layer, self.lora_A[name], self.lora_B[name]
-        parts: Any = (x, base.weight, base.bias, down.weight, up.weight, self.scaling[name])
-        # What autograd does around a function costs more than a single token's product.
-        result: torch.Tensor = (
-            _LoraProduct.apply(*parts) if torch.is_grad_enabled() else _product(*parts)[0]
+        result: torch.Tensor = _LoraProduct.apply(
+            x, base.weight, base.bias, down.weight, up.weight, self.scaling[name]
         )
         return result
 
@@ -72,38 +71,20 @@ class FusedLinear(Linear):  # type: ignore[misc]
             down: Any = self.lora_A[name].weight
             up: Any = self.lora_B[name].weight * self.scaling[name]
             dtype = base.weight.dtype
-            self._spoken = (base.weight, base.bias, down.to(dtype), up.to(dtype).T)
-
-
-def _spoken_product(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    down: torch.Tensor,
-    up: torch.Tensor,
-) -> torch.Tensor:
-    """`_product` without what training needs of it. up: (rank, out), scaled."""
-    flat = x.reshape(-1, x.shape[-1])
-    out = nn.functional.linear(flat, weight, bias)
-    out.addmm_(nn.functional.linear(flat, down), up)
-    return out.view(*x.shape[:-1], -1)
+            self._spoken = (base.weight, base.bias, down.to(dtype), up.to(dtype))
 
 
 def _product(
-    x: torch.Tensor,
+    flat: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     down: torch.Tensor,
     up: torch.Tensor,
-    scale: float,
-) -> tuple[torch.Tensor, ...]:
-    """What `_LoraProduct` gives, and what its backward pass needs: x, A, B and x A' in the base's floats."""
-    flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
-    low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
-    low = flat @ low_down.T
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """x W' + b + (x A') B' and x A', all in the floats of W; `up` is B times the scale."""
+    low = nn.functional.linear(flat, down)
     out = nn.functional.linear(flat, weight, bias)
-    out.addmm_(low, low_up.T)
-    return out.view(*x.shape[:-1], -1), flat, low_down, low_up, low
+    return out.addmm_(low, up.T), low
 
 
 class _LoraProduct(torch.autograd.Function):
@@ -122,10 +103,12 @@ class _LoraProduct(torch.autograd.Function):
         up: torch.Tensor,
         scale: float,
     ) -> torch.Tensor:
-        out, flat, low_down, low_up, low = _product(x, weight, bias, down, up, scale)
+        flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
+        low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
+        out, low = _product(flat, weight, bias, low_down, low_up)
         context.save_for_backward(flat, weight, low_down, low_up, low)
         context.scale, context.shape, context.dtype = scale, x.shape, x.dtype
-        return out
+        return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]

@@ -57,6 +57,7 @@ class Adapters:
             raise UserError(f"the adapter in {folder} does not fit the base: {reason}") from error
         self._peft.requires_grad_(False).eval()
         self.names.add(name)
+        # Only layers in which one adapter is active are fused, and only fused ones can be told which speaks.
         self._choose(name)
         lora_linear.fuse(self._peft)
         self._fused = [m for m in self._peft.modules() if isinstance(m, lora_linear.FusedLinear)]
