@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ class EngineDeployment:
         self._engine = engine or load_engine(config)
         self._room = _context_length(self._engine)
         self._batcher: MicroBatcher[_Job, Completion] = MicroBatcher(
-            self._generate, batch=config.batch, waiting=config.waiting, key=_shares_prefix
+            self._generate, batch=config.batch, waiting=config.waiting, key=_adapter
         )
         self._warm_up()
 
@@ -156,11 +156,6 @@ def _context_length(engine: Engine) -> int:
     return int(getattr(config, "max_position_embeddings", None) or 1 << 20)
 
 
-def _shares_prefix(job: _Job) -> Hashable:
-    """Requests with equal keys are one group in the engine, so none waits for another group."""
-    from fcray.prompting import tools_key
-
-    request = job.request
-    own = tuple(message.content for message in request.messages if message.role == "system")
-    # Instructions stand behind the tools and are no part of what is shared, unless there are no tools.
-    return request.adapter, tools_key(request.tools), bool(own) if request.tools else own
+def _adapter(job: _Job) -> str | None:
+    """Requests of one adapter are answered together; those of another would wait for all of them."""
+    return job.request.adapter

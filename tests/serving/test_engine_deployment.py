@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from fcray.inference import Completion, Request
 from fcray.serving.backend import Refusal
 from fcray.serving.engine_deployment import EngineConfig, EngineDeployment, load_engine
 from fcray.spec import ModelSpec
-from fcray.tools import Message
+from fcray.tools import Message, Tool
 
 from .fakes import completion
 
@@ -134,6 +135,47 @@ def test_overload_and_cancellation(replica: EngineDeployment, engine: FakeEngine
     asyncio.run(crowd())
     asked = [one.messages[0].content for batch in engine.batches for one in batch]
     assert asked == ["hello", "first", "kept", "kept", "kept", "kept"]
+
+
+def test_an_answer_under_way_ends_when_it_is_cancelled(
+    replica: EngineDeployment, engine: FakeEngine
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> str:
+        if request.messages[-1].content == "dropped":
+            begun.set()
+            deadline = time.monotonic() + PATIENCE
+            while not engine.cancelled(0):
+                assert time.monotonic() < deadline
+            ended.set()
+        return request.messages[-1].content or ""
+
+    async def leave() -> None:
+        engine.answer = answer
+        dropped = asyncio.create_task(replica.answer([ask("dropped")]))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        assert not engine.cancelled(0)
+        dropped.cancel()
+        await asyncio.gather(dropped, return_exceptions=True)
+        assert await asyncio.to_thread(ended.wait, PATIENCE)
+        (kept,) = await replica.answer([ask("kept")])  # type: ignore[misc]
+        assert (kept.text, engine.cancelled(0)) == ("kept", False)
+
+    asyncio.run(leave())
+
+
+@pytest.mark.parametrize(("adapters", "batches"), [((None, None), 1), ((None, "one"), 2)])
+def test_one_adapter_at_a_time(
+    replica: EngineDeployment,
+    engine: FakeEngine,
+    adapters: tuple[str | None, ...],
+    batches: int,
+) -> None:
+    tools = [Tool(name=name, parameters={"properties": {}}) for name in ("a", "b")]
+    asked = [ask("x", adapter=a, tools=(t,)) for a, t in zip(adapters, tools, strict=True)]
+    asyncio.run(replica.answer(asked))
+    assert len(engine.batches[1:]) == batches
 
 
 def test_health(replica: EngineDeployment) -> None:
