@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +11,7 @@ import typer
 from fcray.errors import UserError
 
 if TYPE_CHECKING:  # the command imports what it works with
-    from fcray.evaluation.pool import AdapterFiles, PoolConfig
-    from fcray.evaluation.suites import Suite
-    from fcray.metrics import Outcome
+    from fcray.evaluation.suites import Result, Suite
     from fcray.registry import Manifest
     from fcray.spec import SweepSpec
 
@@ -61,39 +57,33 @@ def evaluate(
     ] = False,
 ) -> None:
     """Score an adapter, or the base model, as it would be served: on a split, on faults, on BFCL."""
-    from fcray.evaluation.suites import result_of, suite_named
+    if html is not None and html.is_dir():
+        raise UserError("this is a folder; name a file to write", file=html, field="--html")
+    names = _suite_names(suite, data, split)
+    read = _read_spec(spec, adapter, registry)
+    folder = _adapter_folder(adapter, registry or _registry_of(spec, read)) if adapter else None
+    suites = [_suite(name, read, data, split, limit) for name in names]
+    results = _results(read, folder, suites, quiet=as_json)
+    version = adapter if folder is None or Path(adapter or "") == folder else folder.name
+    about = {"base": read.model.base, "adapter": version, "data": data, "limit": limit}
+    if html is not None:
+        _write_page(html, about, results)
 
-    names = list(dict.fromkeys(suite_named(name) for name in suite or ["split"]))
+    from fcray.console_evaluate import show_results
+
+    show_results(about, results, html, as_json=as_json)
+
+
+def _suite_names(asked: list[str] | None, data: str | None, split: str | None) -> list[str]:
+    """The suites that are asked for, each once."""
+    from fcray.evaluation.suites import suite_named
+
+    names = list(dict.fromkeys(suite_named(name) for name in asked or ["split"]))
     if "split" not in names and (data or split):
         raise UserError(
             "this is for the suite split; add --suite split", field="--data" if data else "--split"
         )
-    if html is not None and html.is_dir():
-        raise UserError("this is a folder; name a file to write", file=html, field="--html")
-    read = _read_spec(spec, adapter, registry)
-    folder = _adapter_folder(adapter, registry or _registry_of(spec, read)) if adapter else None
-    suites = [_suite(name, read, data, split, limit) for name in names]
-
-    from fcray.console_evaluate import progress, show_results
-    from fcray.evaluation.pool import read_adapter
-    from fcray.job import as_served
-    from fcray.sweep.session import ray_session
-
-    total = sum(len(one.examples) for one in suites)
-    files = read_adapter(folder) if folder else None
-    with ray_session(), progress(total, quiet=as_json) as advance:
-        answers = _answers(as_served(read), files, suites, advance)
-    results = [result_of(one, found) for one, found in zip(suites, answers, strict=True)]
-    version = adapter if folder is None or Path(adapter or "") == folder else folder.name
-    about = {"base": read.model.base, "adapter": version, "data": data, "limit": limit}
-    if html is not None:
-        from fcray.dataset.files import failures_named
-        from fcray.tracking.files import write_atomically
-        from fcray.tracking.scorepage import render
-
-        with failures_named(str(html)):
-            write_atomically(html, render(about, results))
-    show_results(about, results, html, as_json=as_json)
+    return names
 
 
 def _suite(
@@ -111,39 +101,43 @@ def _suite(
     return suites.split_suite(spec, split or "test", limit)
 
 
-def _answers(
-    config: PoolConfig,
-    adapter: AdapterFiles | None,
-    suites: Sequence[Suite],
-    advance: Callable[[int], None],
-) -> list[tuple[Outcome, ...]]:
-    """The outcomes of each suite, while `advance` is told how many more requests are answered.
+def _results(
+    spec: SweepSpec, adapter: Path | None, suites: Sequence[Suite], *, quiet: bool
+) -> list[Result]:
+    """What comes of each suite, with a progress bar; one pool of actors answers all of them."""
+    from fcray.console_evaluate import progress
+    from fcray.evaluation.pool import EvaluationPool, read_adapter
+    from fcray.evaluation.suites import result_of
+    from fcray.job import as_served
+    from fcray.sweep.session import ray_session
 
-    Suites whose answers may be as long share a pool, and so the time in which it loads the model.
-    """
-    from fcray.evaluation.pool import EvaluationPool
-
-    size = 4 * config.evaluation.batch * config.evaluation.actors
-    alike: defaultdict[int, list[int]] = defaultdict(list)
-    for number, suite in enumerate(suites):
-        alike[max(config.evaluation.max_tokens, suite.tokens)].append(number)
-    found: list[list[Outcome]] = [[] for _ in suites]
-    for tokens, numbers in alike.items():
-        slices = {
-            f"{number}/{start}": suites[number].examples[start : start + size]
-            for number in numbers
-            for start in range(0, len(suites[number].examples), size)
-        }
-        evaluation = config.evaluation.model_copy(update={"max_tokens": tokens})
-        pool = EvaluationPool(replace(config, evaluation=evaluation), slices)
+    config, files = as_served(spec), read_adapter(adapter) if adapter else None
+    total = sum(len(one.examples) for one in suites)
+    with ray_session(), progress(total, quiet=quiet) as advance:
+        pool = EvaluationPool(config, {one.name: one.examples for one in suites})
         try:
             pool.wait_ready()
-            for name, examples in slices.items():
-                found[int(name.partition("/")[0])] += pool.evaluate(adapter, name)
-                advance(len(examples))
+            answers = [
+                pool.evaluate(
+                    files,
+                    one.name,
+                    max_tokens=max(config.evaluation.max_tokens, one.tokens),
+                    advance=advance,
+                )
+                for one in suites
+            ]
         finally:
             pool.close()
-    return [tuple(outcomes) for outcomes in found]
+    return [result_of(one, found) for one, found in zip(suites, answers, strict=True)]
+
+
+def _write_page(page: Path, about: Mapping[str, object], results: Sequence[Result]) -> None:
+    from fcray.dataset.files import failures_named
+    from fcray.tracking.files import write_atomically
+    from fcray.tracking.scorepage import render
+
+    with failures_named(str(page)):
+        write_atomically(page, render(about, results))
 
 
 def _read_spec(spec: Path | None, adapter: str | None, registry: Path | None) -> SweepSpec:

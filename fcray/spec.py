@@ -337,7 +337,9 @@ class EvaluationSpec(_Spec):
     actors: int = Field(1, ge=1)
     cpus: float = Field(0.0, ge=0, description="CPUs an actor occupies")
     gpus: float = Field(0.0, ge=0)
-    batch: int = Field(32, ge=1, description="requests an engine answers at a time")
+    batch: int = Field(
+        128, ge=1, description="requests an engine answers at a time, where memory allows"
+    )
     max_tokens: int = Field(96, ge=8)
 
 

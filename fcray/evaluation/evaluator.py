@@ -5,7 +5,7 @@ Knows nothing of Ray; `pool.py` spreads it over actors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fcray.inference import Engine, Request
 from fcray.metrics import Outcome
@@ -13,7 +13,12 @@ from fcray.tools import Example
 
 
 def evaluate(
-    engine: Engine, examples: Sequence[Example], *, adapter: str | None = None, max_tokens: int = 96
+    engine: Engine,
+    examples: Sequence[Example],
+    *,
+    adapter: str | None = None,
+    max_tokens: int = 96,
+    answered: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
     """Answer every example as the endpoint would (greedy, `tool_choice` auto), in order.
 
@@ -21,6 +26,7 @@ def evaluate(
     ----------
     adapter: The name of an adapter that the engine has loaded; None is the base model.
     max_tokens: Bound on an answer.
+    answered: Told the number of each example that is answered.
     """
     requests = [
         Request(
@@ -28,6 +34,7 @@ def evaluate(
         )
         for example in examples
     ]
+    answers = engine.generate(requests, ended=answered)
     return [
         Outcome(
             example=example,
@@ -38,5 +45,5 @@ def evaluate(
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
         )
-        for example, answer in zip(examples, engine.generate(requests), strict=True)
+        for example, answer in zip(examples, answers, strict=True)
     ]

@@ -12,8 +12,9 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,11 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 3
 """How often a shard is tried."""
 
-MOST_BATCHES = 8
-"""Batches of a shard at most."""
+LEAST, MOST = 32, 256
+"""Examples of a shard: fewer are not worth the journey, and with more a death would cost too much."""
+
+TOLD = 1.0
+"""Seconds between two looks at how far an evaluation is."""
 
 AdapterFiles = dict[str, bytes]
 """A PEFT adapter as file name → content, to travel through Ray's object store."""
@@ -93,13 +97,22 @@ class _Evaluator:
         base = models.load(config.model, storage=config.storage)
         self._engine = Engine(base, batch=config.evaluation.batch)
         self._key = ""
+        self._answered = 0
 
     def place(self) -> tuple[int, str]:
         """Its process and its node; answering at all means that it is up."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
+    def answered(self) -> int:
+        """How many examples of its shard are answered; may be asked while it is at them."""
+        return self._answered
+
     def evaluate(
-        self, key: str, adapter: AdapterFiles | str | None, examples: Sequence[Example]
+        self,
+        key: str,
+        adapter: AdapterFiles | str | None,
+        examples: Sequence[Example],
+        max_tokens: int,
     ) -> tuple[Outcome, ...]:
         """Score an adapter on a shard.
 
@@ -110,11 +123,18 @@ class _Evaluator:
         """
         from fcray.evaluation.evaluator import evaluate
 
+        self._answered = 0
         if key != self._key:
             self._load(key, adapter)
-        limit = self._config.evaluation.max_tokens
         name = self._key or None
-        return tuple(evaluate(self._engine, examples, adapter=name, max_tokens=limit))
+        return tuple(
+            evaluate(
+                self._engine, examples, adapter=name, max_tokens=max_tokens, answered=self._count
+            )
+        )
+
+    def _count(self, _: int) -> None:
+        self._answered += 1
 
     def _load(self, key: str, adapter: AdapterFiles | str | None) -> None:
         if self._key:
@@ -132,12 +152,37 @@ class _Evaluator:
         self._key = key
 
 
+@dataclass
+class _Ticket:
+    """An evaluation under way.
+
+    Attributes
+    ----------
+    adapter: What Ray hands to the actors: a reference to files, a folder, or None.
+    done: Examples of its shards that ended.
+    busy: The actors that are at its other shards.
+    """
+
+    key: str
+    adapter: Any
+    max_tokens: int
+    done: int = 0
+    busy: list[Any] = field(default_factory=list)
+
+
 class _Coordinator:
     """The pool's one async actor: hands shards to free actors and replaces dead ones."""
 
     def __init__(self, config: PoolConfig, splits: Mapping[str, Sequence[Example]]) -> None:
         self._config = config
-        self._splits = {name: tuple(examples) for name, examples in splits.items()}
+        self._shards = {
+            name: [
+                (numbers, [examples[number] for number in numbers])
+                for numbers in shards_of(examples, config.evaluation)
+            ]
+            for name, examples in splits.items()
+        }
+        self._tickets: dict[str, _Ticket] = {}
         self._actors = [self._start() for _ in range(config.evaluation.actors)]
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         for actor in self._actors:
@@ -151,43 +196,58 @@ class _Coordinator:
         """The actors' processes and nodes."""
         return list(await asyncio.gather(*(actor.place.remote() for actor in self._actors)))
 
-    async def evaluate(self, key: str, boxed_adapter: list[Any], split: str) -> PoolResult:
+    async def evaluate(
+        self, number: str, key: str, boxed_adapter: list[Any], split: str, max_tokens: int
+    ) -> PoolResult:
         """Score one adapter on a split.
 
         Parameters
         ----------
+        number: By which the caller asks how far it is.
         key: Tells adapters apart.
         boxed_adapter: One reference to `AdapterFiles`, a folder, or None for the base model. Boxed, so that
             Ray hands the reference through instead of fetching the files here.
         """
-        examples = self._splits[split]
-        shards = shards_of(examples, self._config.evaluation)
-        done = await asyncio.gather(
-            *(self._shard(key, boxed_adapter[0], [examples[i] for i in one]) for one in shards)
-        )
+        ticket = _Ticket(key, boxed_adapter[0], max_tokens)
+        self._tickets[number] = ticket
+        shards = self._shards[split]
+        done = await asyncio.gather(*(self._shard(ticket, examples) for _, examples in shards))
+        del self._tickets[number]
         found: dict[int, Outcome] = {}
-        for shard, result in zip(shards, done, strict=True):
+        for (numbers, _), result in zip(shards, done, strict=True):
             if not isinstance(result, str):
-                found.update(zip(shard, result, strict=True))
+                found.update(zip(numbers, result, strict=True))
         failures = tuple(result for result in done if isinstance(result, str))
         return PoolResult(tuple(found[index] for index in sorted(found)), failures)
 
-    async def _shard(
-        self, key: str, adapter: Any, shard: Sequence[Example]
-    ) -> Sequence[Outcome] | str:
+    async def answered(self, number: str) -> int:
+        """How many examples of an evaluation are answered; 0 before it began and after it ended."""
+        ticket = self._tickets.get(number)
+        if ticket is None:
+            return 0
+        asked = (actor.answered.remote() for actor in ticket.busy)
+        told = await asyncio.gather(*asked, return_exceptions=True)  # one of them may be dead
+        return ticket.done + sum(count for count in told if isinstance(count, int))
+
+    async def _shard(self, ticket: _Ticket, shard: Sequence[Example]) -> Sequence[Outcome] | str:
         cause = ""
         for attempt in range(1, ATTEMPTS + 1):
-            actor = await self._free.get()
+            actor = asked = await self._free.get()
+            ticket.busy.append(asked)
             try:
-                outcomes: Sequence[Outcome] = await actor.evaluate.remote(key, adapter, shard)
+                outcomes: Sequence[Outcome] = await asked.evaluate.remote(
+                    ticket.key, ticket.adapter, shard, ticket.max_tokens
+                )
+                ticket.done += len(shard)
                 return outcomes
             except ray.exceptions.RayActorError as error:
                 cause = f"the evaluation actor died: {str(error).splitlines()[0]}"
-                actor = self._replace(actor)
+                actor = self._replace(asked)
             except Exception as error:  # the actor lives; its work failed, and is tried elsewhere
                 root = getattr(error, "cause", None) or error  # Ray wraps what was raised there
                 cause = f"{type(root).__name__}: {str(root).splitlines()[0]}"
             finally:
+                ticket.busy.remove(asked)
                 self._free.put_nowait(actor)
             logger.warning("evaluation shard, attempt %d of %d: %s", attempt, ATTEMPTS, cause)
         return cause
@@ -201,19 +261,22 @@ class _Coordinator:
     def _start(self) -> Any:
         evaluation = self._config.evaluation
         options = {"num_cpus": evaluation.cpus, "num_gpus": evaluation.gpus}
-        made = ray.remote(_Evaluator).options(**options, scheduling_strategy="SPREAD")
+        # Its second thread says how far the first one is.
+        made = ray.remote(_Evaluator).options(
+            **options, scheduling_strategy="SPREAD", max_concurrency=2
+        )
         return made.remote(self._config)
 
 
 def shards_of(examples: Sequence[Example], evaluation: EvaluationSpec) -> list[list[int]]:
     """The examples' numbers in shards of about one size, those with the same tools together.
 
-    There are two shards for an actor, so that none waits long for the last one, or more, so that a death
-    costs no more than `MOST_BATCHES`; but none is smaller than a batch, so that it is worth its journey.
+    There are two shards for an actor, so that none waits long for the last one, or more, so that none holds
+    more than `MOST`; but none holds less than `LEAST` or a batch.
     """
     order = sorted(range(len(examples)), key=lambda index: tools_key(examples[index].tools))
-    wanted = max(2 * evaluation.actors, -(-len(order) // (MOST_BATCHES * evaluation.batch)))
-    count = max(1, min(wanted, len(order) // evaluation.batch))
+    wanted = max(2 * evaluation.actors, -(-len(order) // MOST))
+    count = max(1, min(wanted, len(order) // min(LEAST, evaluation.batch)))
     bounds = [len(order) * number // count for number in range(count + 1)]
     return [order[start:end] for start, end in pairwise(bounds) if start < end]
 
@@ -228,6 +291,7 @@ class EvaluationPool:
     """
 
     def __init__(self, config: PoolConfig, splits: Mapping[str, Sequence[Example]]) -> None:
+        self._max_tokens = config.evaluation.max_tokens
         self._coordinator: Any = (
             ray.remote(_Coordinator)
             .options(num_cpus=0, max_concurrency=1000)
@@ -250,20 +314,39 @@ class EvaluationPool:
                 field="evaluation",
             ) from None
 
-    def evaluate(self, adapter: Adapter, split: str) -> tuple[Outcome, ...]:
+    def evaluate(
+        self,
+        adapter: Adapter,
+        split: str,
+        *,
+        max_tokens: int | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> tuple[Outcome, ...]:
         """Score one adapter (None: the base model) on a split, in the order of its examples.
+
+        Parameters
+        ----------
+        max_tokens: Bound on an answer; None takes the config's.
+        advance: Told how many more examples are answered, about every second.
 
         Raises
         ------
         FcrayError: A shard failed three times; the message holds the cause.
         UserError: A folder holds no adapter.
         """
-        result = self.run(adapter, split)
+        result = self.run(adapter, split, max_tokens=max_tokens, advance=advance)
         if result.failures:
             raise FcrayError(f"the evaluation failed: {result.failures[0]}")
         return result.outcomes
 
-    def run(self, adapter: Adapter, split: str) -> PoolResult:
+    def run(
+        self,
+        adapter: Adapter,
+        split: str,
+        *,
+        max_tokens: int | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> PoolResult:
         """As `evaluate`, with what was found beside shards that failed."""
         key, sent = "", adapter
         if isinstance(adapter, ray.ObjectRef):
@@ -278,7 +361,18 @@ class EvaluationPool:
             if not weights.is_file():
                 raise UserError(f"{adapter} holds no adapter_model.safetensors")
             key = hashlib.sha256(f"{sent} {weights.stat().st_mtime_ns}".encode()).hexdigest()
-        found: PoolResult = ray.get(self._coordinator.evaluate.remote(key, [sent], split))
+        number, told = uuid.uuid4().hex, 0
+        running = self._coordinator.evaluate.remote(
+            number, key, [sent], split, max_tokens or self._max_tokens
+        )
+        while advance is not None and not ray.wait([running], timeout=TOLD)[0]:
+            answered: int = ray.get(self._coordinator.answered.remote(number))
+            if answered > told:  # a shard that is done again counts from its beginning
+                advance(answered - told)
+                told = answered
+        found: PoolResult = ray.get(running)
+        if advance is not None:
+            advance(len(found.outcomes) - told)
         return found
 
     def actor_pids(self) -> list[int]:

@@ -80,7 +80,11 @@ class Engine:
         self._prefixes.forget(lambda key: key[0] == name)
 
     def generate(
-        self, requests: Sequence[Request], *, cancelled: Callable[[int], bool] | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        cancelled: Callable[[int], bool] | None = None,
+        ended: Callable[[int], None] | None = None,
     ) -> list[Completion]:
         """Answer all requests, in their order.
 
@@ -88,14 +92,19 @@ class Engine:
         ----------
         cancelled: Asked before every step whether a request's answer is no longer wanted. Such a one
             ends with what was written of it, also when it was not begun; the others go on.
+        ended: Told each request whose answer has ended.
 
         Raises
         ------
         UserError: A request names an adapter that is not loaded, or tools that cannot be enforced.
         """
-        rows = self._answer(requests, cancelled or _wanted)
-        ended = {index: row for index, row in rows if row.reason}
-        return [ended[index].completion() for index in range(len(requests))]
+        answers: dict[int, Completion] = {}
+        for index, row in self._answer(requests, cancelled or _wanted):
+            if row.reason:
+                answers[index] = row.completion()
+                if ended is not None:
+                    ended(index)
+        return [answers[index] for index in range(len(requests))]
 
     def stream(
         self, requests: Sequence[Request], *, cancelled: Callable[[int], bool] | None = None

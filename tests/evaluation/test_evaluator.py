@@ -37,8 +37,13 @@ class Scripted:
         self.texts = texts
         self.asked: list[Request] = []
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], *, ended: Callable[[int], None] | None
+    ) -> list[Completion]:
         self.asked += requests
+        for number in range(len(requests)):
+            if ended is not None:
+                ended(number)
         parsed = [parse(text) for text in self.texts]
         return [
             replace(ANSWER, text=text, calls=one.calls, content=one.text, problem=one.problem)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from fcray.dataset.build import build
 from fcray.errors import FcrayError, UserError
 from fcray.evaluation.pool import (
-    MOST_BATCHES,
+    LEAST,
+    MOST,
     EvaluationPool,
     PoolConfig,
     read_adapter,
@@ -58,6 +59,17 @@ def test_outcomes_come_in_the_order_of_the_examples(
     outcomes = pool.evaluate(None, "test")
     assert [o.example.id for o in outcomes] == [e.id for e in examples]
     assert all(o.completion_tokens > 0 for o in outcomes)
+
+
+def test_it_says_how_far_it_is(
+    pool: EvaluationPool, examples: tuple[Example, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcray.evaluation.pool.TOLD", 0.01)
+    told: list[int] = []
+    outcomes = pool.evaluate(None, "test", max_tokens=200, advance=told.append)
+    assert sum(told) == len(outcomes) == len(examples)
+    assert len(told) > 2
+    assert max(o.completion_tokens for o in outcomes) > 12
 
 
 def test_an_adapter_travels_to_the_actors(pool: EvaluationPool, adapter_folder: Path) -> None:
@@ -138,18 +150,17 @@ def test_one_shard_fails_and_the_others_go_on(
 
 
 @given(
-    lists=st.lists(st.integers(0, 3), max_size=60),
+    lists=st.lists(st.integers(0, 3), max_size=600),
     actors=st.integers(1, 4),
-    batch=st.integers(1, 8),
+    batch=st.sampled_from([1, 8, 32, 128]),
 )
 def test_shards_hold_every_example_once(lists: list[int], actors: int, batch: int) -> None:
     tools = [Tool(name=f"tool_{n}", parameters={"properties": {}}) for n in range(4)]
     rows = [EXAMPLES[0].model_copy(update={"tools": (tools[n],)}) for n in lists]
     shards = shards_of(rows, EvaluationSpec(actors=actors, batch=batch))
     assert sorted(i for shard in shards for i in shard) == list(range(len(rows)))
-    assert all(min(batch, len(rows)) <= len(shard) for shard in shards)
-    assert all(len(shard) <= 2 * MOST_BATCHES * batch for shard in shards)
-    assert len(shards) >= min(2 * actors, len(rows) // batch)
+    assert all(min(LEAST, batch, len(rows)) <= len(shard) <= MOST for shard in shards)
+    assert len(shards) >= min(2 * actors, len(rows) // min(LEAST, batch))
     offered = [rows[i].tools for shard in shards for i in shard]
     runs = 1 + sum(one != other for one, other in pairwise(offered)) if offered else 0
     assert runs == len(set(lists))
