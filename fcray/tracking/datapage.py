@@ -10,30 +10,12 @@ from collections.abc import Mapping, Sequence
 from fcray.dataset.audit import Audit
 from fcray.dataset.summary import Cell, Counts, Summary
 from fcray.tools import Example, Message, canonical_json
-from fcray.tracking.fragments import number_cell, table
+from fcray.tracking.fragments import filters, number_cell, table
 from fcray.tracking.markup import Html, element, join
-from fcray.tracking.report import page
+from fcray.tracking.report import asset, page
 
 MOST_TOOLS = 60
 """Tools whose share is shown; the others are counted."""
-
-_FILTER = Html(
-    """<script>
-const selects = [...document.querySelectorAll("[data-filter]")];
-const rows = [...document.querySelectorAll("[data-domain]")];
-const left = document.getElementById("left");
-function show() {
-  let count = 0;
-  for (const row of rows) {
-    row.hidden = selects.some((s) => s.value && row.dataset[s.dataset.filter] !== s.value);
-    count += !row.hidden;
-  }
-  left.textContent = `${count} of ${rows.length}`;
-}
-selects.forEach((s) => s.addEventListener("change", show));
-show();
-</script>"""
-)
 
 
 def render(
@@ -57,7 +39,7 @@ def render(
         _section("Verification", _verification(audits or {})),
         _section("Samples", join(_filters(summary), _samples(summary))),
     ]
-    return page(f"{title} · fcray", join(*parts), _FILTER)
+    return page(f"{title} · fcray", join(*parts), element("script", asset("filter.js")))
 
 
 def _whole(summary: Summary) -> Counts:
@@ -155,25 +137,13 @@ def _verification(audits: Mapping[str, Audit]) -> Html:
 
 def _filters(summary: Summary) -> Html:
     cells = [Cell(*key, "") for key in summary.samples]
-    choices = {
-        "domain": sorted({cell.domain for cell in cells}),
-        "language": sorted({cell.language for cell in cells}),
-        "kind": sorted({cell.kind for cell in cells}),
-    }
-    selects = [
-        element(
-            "label",
-            f"{name} ",
-            element(
-                "select",
-                element("option", "all", value=""),
-                *(element("option", value, value=value) for value in values),
-                data_filter=name,
-            ),
-        )
-        for name, values in choices.items()
-    ]
-    return element("p", *selects, element("span", "", id="left", class_="note"), class_="filters")
+    return filters(
+        {
+            "domain": [cell.domain for cell in cells],
+            "language": [cell.language for cell in cells],
+            "kind": [cell.kind for cell in cells],
+        }
+    )
 
 
 def _samples(summary: Summary) -> Html:
@@ -192,7 +162,7 @@ def _samples(summary: Summary) -> Html:
         for (domain, language, kind), rows in sorted(summary.samples.items())
         for split, example in rows
     ]
-    return element("ol", *shown, class_="mistakes")
+    return element("ol", *shown, class_="mistakes", data_filtered="")
 
 
 def _message(message: Message) -> Html:

@@ -268,6 +268,25 @@ def table(heads: Iterable[str], rows: list[list[Html]]) -> Html:
     return element("div", table, class_="scroll", tabindex="0")
 
 
+def filters(choices: Mapping[str, Iterable[str]], *, search: bool = False) -> Html:
+    """What rows are filtered by: a select for every name, a search field if wanted, the rows left.
+
+    `assets/filter.js` does it to the children of the element with `data-filtered`; a row says its
+    values of a name in `data-NAME`, one a line.
+    """
+    selects = [_select(name, sorted(set(values))) for name, values in choices.items()]
+    field = "<input type=search id=search placeholder='search the text' aria-label=search>"
+    count = element("span", "", id="left", class_="note", role="status")
+    return element("p", *selects, Html(field if search else ""), count, class_="filters")
+
+
+def _select(name: str, values: Sequence[str]) -> Html:
+    """One of the values, or all, under the name."""
+    options = (element("option", value, value=value) for value in values)
+    every = element("option", "all", value="")
+    return element("label", f"{name} ", element("select", every, *options, data_filter=name))
+
+
 def number_cell(text: str) -> Html:
     return element("td", text, class_="number")
 

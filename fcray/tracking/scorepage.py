@@ -6,14 +6,22 @@ Pure: results in, the page's text out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fcray.evaluation.suites import Result, Wrong
 from fcray.metrics import INVALID, NO_CALL, Interval, match_calls
 from fcray.metrics.values import argument_keys
 from fcray.tools import Message
-from fcray.tracking.fragments import interval_bar, marked_call, number_cell, side, table, tile
+from fcray.tracking.fragments import (
+    filters,
+    interval_bar,
+    marked_call,
+    number_cell,
+    side,
+    table,
+    tile,
+)
 from fcray.tracking.markup import Html, element, join
 from fcray.tracking.report import asset, page
 from fcray.tracking.scoretables import AST, all_faults, tables
@@ -44,7 +52,7 @@ def render(about: Mapping[str, Any], results: Sequence[Result]) -> str:
         _header(name, about, results),
         element("main", *parts, _wrong_section(wrong, sum(len(r.outcomes) for r in results))),
     )
-    scripts = element("script", asset("scores.js"))
+    scripts = element("script", asset("filter.js"))
     return page(f"{name} · fcray", body, scripts, asset("scores.css"))
 
 
@@ -187,7 +195,7 @@ def _wrong_section(wrong: Sequence[Wrong], asked: int) -> Html:
         element("h2", "Wrong answers"),
         element("p", said, class_="note"),
         _filters(shown),
-        element("ol", *map(_card, shown), class_="mistakes"),
+        element("ol", *map(_card, shown), class_="mistakes", data_filtered=""),
         id="wrong-answers",
     )
 
@@ -209,19 +217,10 @@ def _places(one: Wrong) -> dict[str, tuple[str, ...]]:
 
 def _filters(wrong: Sequence[Wrong]) -> Html:
     places = [_places(one) for one in wrong]
-    selects = []
-    for name in FILTERS:
-        values = sorted({value for one in places for value in one[name]})
-        if len(values) > 1 or name != "suite":
-            selects.append(element("label", f"{name} ", _select(name, values)))
-    search = Html("<input type=search id=search placeholder='search the text' aria-label=search>")
-    count = element("span", "", id="left", class_="note")
-    return element("p", *selects, search, count, class_="filters")
-
-
-def _select(name: str, values: Iterable[str]) -> Html:
-    options = (element("option", value, value=value) for value in values)
-    return element("select", element("option", "all", value=""), *options, data_filter=name)
+    choices = {name: {value for one in places for value in one[name]} for name in FILTERS}
+    if len(choices["suite"]) == 1:
+        del choices["suite"]
+    return filters(choices, search=True)
 
 
 def _card(one: Wrong) -> Html:

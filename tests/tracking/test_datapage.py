@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from fcray.dataset.audit import Audit
 from fcray.dataset.build import ORDER, build_from
@@ -11,6 +14,8 @@ from fcray.spec import DataSpec
 from fcray.tools import Message
 from fcray.tracking import datapage
 from tests.dataset.catalogs import DATA, shipped
+
+from .test_report_in_browser import BROWSER, FRAME, PROBE, opened
 
 
 def summary() -> Summary:
@@ -54,3 +59,19 @@ def test_what_was_turned_away_is_shown_with_its_reason() -> None:
     page = datapage.render("x", summary(), audits={"train": audit})
     assert "near-duplicate" in page
     assert "says nearly the same as test-1 in test" in page
+
+
+@pytest.mark.skipif(BROWSER is None, reason="the page was NOT tried in a browser: there is none")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_runs_over_the_side(width: int, tmp_path: Path) -> None:
+    made = summary()
+    row = next(example for rows in made.samples.values() for _, example in rows)
+    origin = row.origin.model_copy(update={"domain": "d" * 80, "kind": "k" * 80})
+    said = Message(role="user", content="w" * 300)
+    made.add("train", row.model_copy(update={"origin": origin, "messages": (said,)}))
+    page = tmp_path / "report.html"
+    page.write_text(datapage.render("t" * 80, made, sha256="a" * 64) + PROBE, encoding="utf-8")
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
+    dom, console = opened(tmp_path / "frame.html", tmp_path / "profile")
+    assert console == []
+    assert f"[over=0 wide={width} drawn=0 cut=0]" in dom.replace('"', "")

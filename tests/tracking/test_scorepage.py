@@ -224,40 +224,6 @@ needs_browser = pytest.mark.skipif(
     BROWSER is None, reason="the page was NOT tried in a browser: there is none on the path"
 )
 
-FILTERED = """<output></output><script>
-const out = document.querySelector("output");
-const choose = (name, value) => {
-  const one = document.querySelector(`[data-filter=${name}]`);
-  one.value = value; one.dispatchEvent(new Event("change"));
-};
-const seek = (text) => {
-  const box = document.getElementById("search");
-  box.value = text; box.dispatchEvent(new Event("input"));
-};
-const tell = (what) => out.append(`[${what}: ${document.getElementById("left").textContent}, `
-  + `${[...document.querySelectorAll(".mistakes > li")].filter((li) => li.offsetParent).length}]`);
-tell("all");
-choose("language", "zh"); tell("zh"); choose("language", "");
-choose("function", "none"); tell("none"); choose("function", "");
-choose("suite", "bfcl"); tell("bfcl"); choose("kind", "multiple"); tell("one");
-choose("suite", ""); choose("kind", "");
-seek("WHO ARE"); tell("sought"); seek("nobody says this"); tell("nothing");
-</script>"""
-
-
-@needs_browser
-def test_the_filters_in_a_browser(tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    page.write_text(render(ABOUT, [split(OUTCOMES), faults(), bfcl()]) + FILTERED, encoding="utf-8")
-    dom, console = opened(page, tmp_path / "profile")
-    assert console == []
-    said = re.findall(r"\[(\w+): (\d+) of (\d+), (\d+)\]", dom.partition("<output>")[2])
-    assert [(what, int(left), int(shown)) for what, left, _, shown in said] == [
-        ("all", 11, 11), ("zh", 2, 2), ("none", 2, 2), ("bfcl", 7, 7), ("one", 1, 1),
-        ("sought", 1, 1), ("nothing", 0, 0),
-    ]  # fmt: skip
-    assert {total for _, _, total, _ in said} == {"11"}
-
 
 @needs_browser
 @pytest.mark.parametrize("width", [360, 1280])
