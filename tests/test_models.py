@@ -72,14 +72,14 @@ def test_the_published_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     install(monkeypatch, tmp_path)
     monkeypatch.setattr(models, "GGUF_BYTES", len(content))
     monkeypatch.setattr(models, "GGUF_SHA256", hashlib.sha256(content).hexdigest())
-    assert models._bundled_gguf() == tmp_path / models.GGUF_NAME
+    assert models.bundled_gguf() == tmp_path / models.GGUF_NAME
 
 
 def quick_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
     def convert(gguf: Path, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(gguf.name.encode())
 
-    monkeypatch.setattr(models, "_bundled_gguf", lambda: Path("some.gguf"))
+    monkeypatch.setattr(models, "bundled_gguf", lambda: Path("some.gguf"))
     monkeypatch.setattr(models, "_convert_gguf", convert)
 
 
@@ -127,7 +127,7 @@ def convert(gguf, folder):
     (folder / "model.safetensors").write_bytes(b"whole")
     print("converted", flush=True)
 
-models._bundled_gguf = lambda: Path("some.gguf")
+models.bundled_gguf = lambda: Path("some.gguf")
 models._convert_gguf = convert
 print("ready", flush=True)
 print(models.resolve(ModelSpec())[0].name, flush=True)
@@ -294,7 +294,7 @@ def test_the_bundled_models_tensors_are_the_ggufs() -> None:
     from safetensors import safe_open
 
     folder, _ = models.resolve(ModelSpec())
-    tensors = {t.name: t for t in gguf.GGUFReader(models._bundled_gguf()).tensors}
+    tensors = {t.name: t for t in gguf.GGUFReader(models.bundled_gguf()).tensors}
     pairs = {
         "token_embd.weight": "model.embed_tokens.weight",
         "blk.0.ffn_down.weight": "model.layers.0.mlp.down_proj.weight",

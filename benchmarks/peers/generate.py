@@ -1,22 +1,19 @@
 """Answers by transformers' `generate`. Runs in the peers' own environment.
 
-Usage: generate.py JOB, a JSON file with `model` (folder), `bf16`, `threads`, `end` (token), `max_tokens`,
-`prompts` (token ids), `single` (which of them are asked one at a time) and `batches` (sizes to try).
-Prints a line of JSON: the answers of all with the seconds that they took, and those of each single one.
+Usage: -m benchmarks.peers.generate JOB, a JSON file with `model` (folder), `bf16`, `threads`, `end` (token),
+`max_tokens`, `prompts` (token ids), `single` (which of them are asked one at a time) and `batches` (sizes to
+try). Prints a line of JSON: the answers of all with the seconds that they took, and those of each single one.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
-import time
-from pathlib import Path
 from typing import Any
+
+from benchmarks.peers.timing import latencies, read_job, report, timed
 
 
 def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    job = read_job()
     import torch
     import transformers
 
@@ -41,33 +38,22 @@ def main() -> None:
         said = out[:, width:].tolist()
         return [row[: row.index(end)] if end in row else row for row in said]
 
-    answer(prompts[:1])  # the first pass makes what later ones find made
-    by_batch: dict[str, Any] = {}
-    for size in job["batches"]:
+    def answer_all(size: int) -> list[list[int]]:
         # Like lengths together, as a careful user would.
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-        began = time.perf_counter()
         answers: dict[int, list[int]] = {}
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             answers.update(zip(chosen, answer([prompts[i] for i in chosen]), strict=True))
-        seconds = time.perf_counter() - began
-        by_batch[str(size)] = {
-            "seconds": seconds,
-            "answers": [answers[index] for index in range(len(prompts))],
-        }
-    latencies = []
-    for index in job["single"]:
-        began = time.perf_counter()
-        answer([prompts[index]])
-        latencies.append(time.perf_counter() - began)
-    found = {
-        "batches": by_batch,
-        "latencies": latencies,
-        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "version": transformers.__version__,
-    }
-    print(json.dumps(found))
+        return [answers[index] for index in range(len(prompts))]
+
+    answer(prompts[:1])  # the first pass makes what later ones find made
+    batches: dict[str, Any] = {}
+    for size in job["batches"]:
+        answers, seconds = timed(lambda size=size: answer_all(size))  # type: ignore[misc]
+        batches[str(size)] = {"answers": answers, "seconds": seconds}
+    singles = latencies(lambda index: answer([prompts[index]]), job["single"])
+    report({"batches": batches, "latencies": singles}, transformers.__version__)
 
 
 if __name__ == "__main__":

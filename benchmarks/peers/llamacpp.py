@@ -1,19 +1,17 @@
 """Answers by llama.cpp on a Q4_1 file of the merged weights. Runs in the peers' own environment.
 
-Usage: llamacpp.py JOB, the job of generate.py with `gguf` (the bundled file, whose layout and types are
-kept), and `heads` and `groups` of the model. It answers one request after the other, and keeps the prompt's
-beginning by itself. Prints a line of JSON.
+Usage: -m benchmarks.peers.llamacpp JOB, the job of generate.py with `gguf` (the bundled file, whose layout
+and types are kept), `heads` and `groups` of the model, and `few` (how many requests are asked, one after the
+other). It keeps the prompt's beginning by itself. Prints a line of JSON.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.peers.timing import latencies, read_job, report, timed
 
 NAMES = {
     "q_proj": "attn_q",
@@ -62,7 +60,7 @@ def write_merged(source: str, model: Path, target: Path, heads: int, groups: int
 
 
 def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    job = read_job()
     import llama_cpp
 
     defaults = llama_cpp.llama_model_default_params
@@ -93,22 +91,9 @@ def main() -> None:
             return text
 
         answer(0)
-        began = time.perf_counter()
-        answers = [answer(index) for index in range(len(job["prompts"]))]
-        seconds = time.perf_counter() - began
-        latencies = []
-        for index in job["single"]:
-            began = time.perf_counter()
-            answer(index)
-            latencies.append(time.perf_counter() - began)
-    found = {
-        "seconds": seconds,
-        "answers": answers,
-        "latencies": latencies,
-        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "version": llama_cpp.__version__,
-    }
-    print(json.dumps(found))
+        answers, seconds = timed(lambda: [answer(index) for index in range(job["few"])])
+        singles = latencies(answer, job["single"])
+    report({"seconds": seconds, "answers": answers, "latencies": singles}, llama_cpp.__version__)
 
 
 if __name__ == "__main__":

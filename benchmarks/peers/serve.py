@@ -1,7 +1,8 @@
 """Answers by `transformers serve`, asked over HTTP. Runs in the peers' own environment.
 
-Usage: serve.py JOB, the job of generate.py with `messages` beside `prompts` and `crowds` (how many ask at
-the same time). The server's own process is started, asked and ended here. Prints a line of JSON.
+Usage: -m benchmarks.peers.serve JOB, the job of generate.py with `messages` beside `prompts`, `few` (how many
+of them are asked) and `crowd` (how many at the same time). The server's own process is started, asked and
+ended here. Prints a line of JSON.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.timing import latencies, read_job, report, timed
+
 PATIENCE = 300
 """Seconds for the server to come up, and for an answer."""
 
 
 def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    job = read_job()
     import transformers
 
-    found: dict[str, Any] = {"version": transformers.__version__, "ways": {}}
+    ways: dict[str, Any] = {}
     for name, options in {"plain": [], "continuous batching": ["--continuous-batching"]}.items():
         try:
-            found["ways"][name] = measure(job, options)
+            ways[name] = measure(job, options)
         except (urllib.error.URLError, TimeoutError, ValueError, OSError) as error:
-            found["ways"][name] = {"failed": f"{type(error).__name__}: {error}"[:300]}
-    print(json.dumps(found))
+            ways[name] = {"failed": f"{type(error).__name__}: {error}"[:300]}
+    report({"ways": ways}, transformers.__version__)
 
 
 def measure(job: dict[str, Any], options: list[str]) -> dict[str, Any]:
@@ -86,18 +89,9 @@ def ask_all(job: dict[str, Any], url: str, server: subprocess.Popen[bytes]) -> d
             if server.poll() is not None or time.monotonic() > until:
                 raise
             time.sleep(0.5)
-    crowds: dict[str, Any] = {}
-    for size in job["crowds"]:
-        with ThreadPoolExecutor(size) as pool:
-            began = time.perf_counter()
-            answers = list(pool.map(ask, range(len(job["messages"]))))
-            crowds[str(size)] = {"seconds": time.perf_counter() - began, "answers": answers}
-    latencies = []
-    for index in job["single"]:
-        began = time.perf_counter()
-        ask(index)
-        latencies.append(time.perf_counter() - began)
-    return {"crowds": crowds, "latencies": latencies}
+    with ThreadPoolExecutor(job["crowd"]) as pool:
+        answers, seconds = timed(lambda: list(pool.map(ask, range(job["few"]))))
+    return {"seconds": seconds, "answers": answers, "latencies": latencies(ask, job["single"])}
 
 
 if __name__ == "__main__":
