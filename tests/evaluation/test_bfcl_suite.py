@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import json
 import random
-import subprocess
 import sys
 import zipfile
 from collections import Counter
@@ -29,10 +28,18 @@ from fcray.evaluation.bfcl import (
     case_problem,
     nearest_answer,
 )
-from fcray.evaluation.bfcl.languages import JAVA, JAVASCRIPT, PYTHON, Language, shown
-from fcray.evaluation.bfcl.literals import java_value, javascript_value
+from fcray.evaluation.bfcl.languages import (
+    JAVA,
+    JAVASCRIPT,
+    PYTHON,
+    Language,
+    language_of,
+    read_call,
+    shown,
+)
 from fcray.metrics import Outcome
 from fcray.tools import ToolCall
+from tests.evaluation.bfcl_sources import any_text, java_kinds, javascript_kinds
 from tests.examples import example
 from tests.metrics import bfcl_reference
 from tests.metrics.bfcl_mutations import MUTATIONS, mutated, right_calls
@@ -47,14 +54,6 @@ SIZES = {
     "parallel_multiple": 200,
     "irrelevance": 240,
 }
-
-
-@pytest.fixture(scope="session")
-def wheel() -> Path:
-    try:
-        return bfcl_reference.download()
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"the BFCL suite is NOT checked, its wheel could not be had: {error}")
 
 
 @pytest.fixture(scope="session")
@@ -281,74 +280,38 @@ def test_json_arguments_are_judged_as_the_published_checker_does(
     assert min(verdicts.values()) > 5_000
 
 
-java_kinds = st.sampled_from(
-    ["byte", "short", "integer", "float", "double", "long", "boolean", "char", "Array", "ArrayList",
-     "HashMap", "String", "any"]
-)  # fmt: skip
-javascript_kinds = st.sampled_from(
-    ["String", "integer", "float", "Bigint", "Boolean", "dict", "array", "any"]
+given_arguments = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]),
+    any_text | st.none() | st.booleans() | st.integers() | st.floats() | st.lists(st.text()),
 )
-pieces = st.sampled_from(
-    ["new ", "int", "[]", "{", "}", "{{", "}}", "(", ")", "ArrayList", "<>", "<String>", "HashMap",
-     "Arrays.asList(", "add(", "put(", '"a"', "'b'", ", ", ",", ": ", "1", "-2", "2.5", "3L", "4f",
-     "1e3", "5n", "true", "false", "[", "]", "new Array(", '"', "'", " ", ";", "key", "\u5317", "\n"]
-)  # fmt: skip
-sources = st.one_of(
-    st.lists(pieces, max_size=12).map("".join),
-    st.lists(pieces, max_size=5).map(lambda some: f"new int[]{{{''.join(some)}}}"),
-    st.lists(pieces, max_size=5).map(lambda some: f"new ArrayList<>(Arrays.asList({''.join(some)}))"),
-    st.lists(pieces, max_size=5).map(lambda some: f'new HashMap<>() {{{{ put("k", {"".join(some)}); }}}}'),
-    st.lists(pieces, max_size=6).map(lambda some: f"[{''.join(some)}]"),
-    st.lists(pieces, max_size=6).map(lambda some: f"{{{''.join(some)}}}"),
-)  # fmt: skip
+allowed_values = st.lists(
+    st.text(max_size=3) | st.integers() | st.floats() | st.booleans() | st.lists(st.integers()),
+    min_size=1,
+)
 
 
-@pytest.fixture(scope="session")
-def converters(wheel: Path) -> dict[str, Any]:
-    """The published converters, run from their source; their one import is of a table of types."""
-    found: dict[str, Any] = {}
-    with zipfile.ZipFile(wheel) as archive:
-        types = archive.read("bfcl_eval/constants/type_mappings.py").decode()
-        for name in ("java", "js"):
-            path = f"bfcl_eval/eval_checker/ast_eval/type_convertor/{name}_type_converter.py"
-            source = archive.read(path).decode().replace("from bfcl_eval", "# from bfcl_eval")
-            space: dict[str, Any] = {"__name__": name}
-            exec(types, space)
-            exec(source, space)
-            found[name] = space[f"{name}_type_converter"]
-    return found
-
-
-@settings(max_examples=1500)
-@given(sources, java_kinds, java_kinds)
-def test_java_is_read_as_the_published_converter_reads_it(
-    converters: dict[str, Any], text: str, kind: str, inner: str
-) -> None:
-    theirs = converters["java"](text, kind, inner if kind in JAVA.lists else None)
-    if not text.endswith("\n"):
-        assert repr(java_value(text, kind, inner)) == repr(theirs)
-
-
-@settings(max_examples=1500)
-@given(sources, javascript_kinds, javascript_kinds)
-def test_javascript_is_read_as_the_published_converter_reads_it(
-    converters: dict[str, Any], text: str, kind: str, inner: str
-) -> None:
-    theirs = converters["js"](text, kind, inner if kind == "array" else None)
-    if not text.endswith("\n"):
-        assert repr(javascript_value(text, kind, inner if kind == "array" else "")) == repr(theirs)
-
-
-@given(st.text(max_size=80), java_kinds | javascript_kinds, java_kinds | javascript_kinds)
-def test_no_text_breaks_the_reader(text: str, kind: str, inner: str) -> None:
-    java_value(text, kind, inner)
-    javascript_value(text, kind, inner)
-
-
-def test_numbers_too_long_for_python_stay_text() -> None:
-    assert (
-        java_value("9" * 5000, "integer") == javascript_value("9" * 5000, "integer") == "9" * 5000
+@settings(max_examples=500)
+@given(st.data())
+def test_no_argument_breaks_the_judging(data: st.DataObject) -> None:
+    category, own = data.draw(
+        st.sampled_from([("simple_java", java_kinds), ("simple_javascript", javascript_kinds)])
     )
+    schema = st.builds(lambda kind, inner: {"type": kind, "items": {"type": inner}}, own, own)
+    one = function("f", ("a",), a=data.draw(schema), b=data.draw(schema))
+    call = ToolCall(name="f", arguments=data.draw(given_arguments))
+    language = language_of(category)
+    read = read_call(call, data.draw(st.sampled_from([one, None])), language)
+    if all(isinstance(value, str) for value in call.arguments.values()):
+        assert isinstance(read, ToolCall)
+        assert read.name == call.name
+        assert read.arguments.keys() == call.arguments.keys()
+    else:
+        assert isinstance(read, str)
+        assert read.endswith(f"which is not {language.name} as text")
+    case = case_of(category, [one], {"f": {name: data.draw(allowed_values) for name in "ab"}})
+    problem = case_problem(case, answered(case, call))
+    assert isinstance(problem, str)
+    assert problem or isinstance(read, ToolCall)
 
 
 def test_names_with_dots_are_compared_without_them() -> None:
