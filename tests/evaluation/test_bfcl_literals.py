@@ -107,6 +107,16 @@ def test_no_text_breaks_the_reader_of_javascript(text: str, kind: str, inner: st
         assert_read(text, value, JAVASCRIPT_SAYS.get(kind))
 
 
+def test_source_text_that_is_cut_off_is_read_at_once() -> None:
+    """Its parts must not be tried in all combinations; the values are those of the published converter."""
+    rows = ", ".join(["[1, 2]"] * 500)
+    assert javascript_value(f"[{rows}", "array") == ["[1", 2]
+    assert javascript_value(f"new Array({rows}", "array") == f"new Array({rows}"
+    assert javascript_value(f"[{rows}]", "array") == [[1, 2]] * 500
+    assert javascript_value(f"new Array({rows})", "array") == [[1, 2]] * 500
+    assert java_value("new HashMap<>() {" + " " * 2000, "HashMap") == {}
+
+
 def test_numbers_too_long_for_python_stay_text() -> None:
     assert (
         java_value("9" * 5000, "integer") == javascript_value("9" * 5000, "integer") == "9" * 5000

@@ -41,12 +41,22 @@ _LIST_ADDED = re.compile(_NEW_LIST + r"\)\s*\{\{\s*(.+?)\s*\}\}", re.DOTALL)
 _ADDED = re.compile(r"add\((.+?)\)")
 _EMPTY_LIST = re.compile(_NEW_LIST + r"\)")
 _NEW_MAP = r"new\s+HashMap<.*?>\s*\(\)"
-_MAP_PUT = re.compile(_NEW_MAP + r"\s*\{\s*\{?\s*(.*?)\s*\}?\s*\}", re.DOTALL)
+_MAP_PUT = re.compile(_NEW_MAP + r"\s*\{(.*?)\}", re.DOTALL)
 _PUT = re.compile(r"put\(\"(.*?)\",\s*(.*?)\)")
 _EMPTY_MAP = re.compile(_NEW_MAP)
 
-_ROWS = r"\s*\[.*?\]\s*(?:,\s*\[.*?\]\s*)*"
-_ARRAY_OF_ARRAYS = re.compile(rf"\[{_ROWS}\]|\bnew\s+Array\({_ROWS}\)")
+
+def _rows(end: str) -> str:
+    """The pattern of an array's rows, up to the `end` of the array.
+
+    A row ends at the first bracket after which another row or the end comes. Were it free to end later, an
+    array that is cut off would be tried in as many ways as there are subsets of its rows.
+    """
+    row = rf"\[(?:(?!\]\s*(?:,\s*\[|\{end})).)*\]"
+    return rf"\s*{row}\s*(?:,\s*{row}\s*)*\{end}"
+
+
+_ARRAY_OF_ARRAYS = re.compile(rf"\[{_rows(']')}|\bnew\s+Array\({_rows(')')}")
 _BRACKETED = re.compile(r"\[(.*?)\]")
 _ARRAY = re.compile(r"\[(?P<short>.*?)\]|\bnew\s+Array\((?P<long>.*?)\)")
 _OBJECT = re.compile(r"\{(.*?)\}")
