@@ -1,10 +1,10 @@
 """The engine against transformers' `generate` and `serve`, and llama.cpp. Run by `make bench-inference`.
 
 The quickstart's test requests, under its ten tools and under all tools of `data/`, and an adapter trained
-for the former. Each contender runs in a process of its own, in turn, on the same prompts as tokens. `generate`
-and `serve` are given the adapter merged into the very weights that the engine computes with, which is their
-faster way; llama.cpp gets those rounded to Q4_1. The engine and `generate` are measured in their own process,
-`serve` over HTTP from the same machine. The slow ones are asked fewer requests: their rate is the same.
+for the former. Each contender runs in a process of its own, in turn, on the same prompts as tokens.
+`generate` and `serve` are given the adapter merged into the very weights that the engine computes with, which
+is their faster way; llama.cpp gets those rounded to Q4_1. The engine and `generate` are measured in their own
+process, `serve` over HTTP from the same machine. The slow ones are asked fewer requests, in whole batches.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ TRAINED = 640
 """Examples that the adapter is trained on: it writes whole calls then, most of them right."""
 
 REQUESTS = 384
-SINGLE = 24
+SINGLE = 16
 """Requests that are asked one at a time."""
 
 MAX_TOKENS = 72
 STORAGES = ("rounded", "packed")
 SHORT, LONG = "ten tools", "all tools"
 CASES: dict[str, dict[str, Any]] = {
-    SHORT: {"generate": REQUESTS, "batches": [32, 64], "few": 96, "crowd": 8},
-    LONG: {"generate": 64, "batches": [16, 32], "few": 0},
+    SHORT: {"generate": 192, "batches": [32], "few": 48, "crowd": 8},
+    LONG: {"generate": 32, "batches": [16, 32], "few": 0},
 }
 """How many requests `generate` is asked in which batches, and how many (none: not asked) the others."""
 

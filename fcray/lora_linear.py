@@ -16,6 +16,39 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 
+def is_plain(layer: Any, name: str) -> bool:
+    """Whether `layer` is LoRA's, its adapter `name` without anything special, on an ordinary linear layer."""
+    return (
+        type(layer) in (Linear, FusedLinear)
+        and name in layer.lora_A
+        and type(layer.base_layer) is nn.Linear
+        and isinstance(layer.lora_dropout[name], nn.Identity)
+        and layer.lora_A[name].bias is None
+        and layer.lora_B[name].bias is None
+        and name not in layer.lora_variant
+    )
+
+
+def product(
+    flat: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    down: torch.Tensor,
+    up: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """x W' + b + (x A') B' and x A'.
+
+    Parameters
+    ----------
+    flat: x, (T, in), as all others in the floats of W.
+    down: A, (rank, in).
+    up: B' times LoRA's scale, (rank, out).
+    """
+    low = nn.functional.linear(flat, down)
+    out = nn.functional.linear(flat, weight, bias)
+    return out.addmm_(low, up), low
+
+
 def fuse(model: Any) -> bool:
     """Make every LoRA layer of `model` one operation; whether all of them could be."""
     layers = [module for module in model.modules() if isinstance(module, Linear)]
@@ -27,29 +60,14 @@ def fuse(model: Any) -> bool:
 
 
 def _is_plain(layer: Linear) -> bool:
-    """Whether `layer` has one adapter without anything special, on an ordinary linear layer."""
-    if type(layer) not in (Linear, FusedLinear) or len(layer.active_adapters) != 1:
-        return False
-    name = layer.active_adapters[0]
-    return (
-        name in layer.lora_A
-        and type(layer.base_layer) is nn.Linear
-        and isinstance(layer.lora_dropout[name], nn.Identity)
-        and layer.lora_A[name].bias is None
-        and layer.lora_B[name].bias is None
-        and name not in layer.lora_variant
-    )
+    """Whether the one adapter that is active in `layer` is plain."""
+    return len(layer.active_adapters) == 1 and is_plain(layer, layer.active_adapters[0])
 
 
 class FusedLinear(Linear):  # type: ignore[misc]
     """PEFT's layer with another way to compute the same; saved and loaded as PEFT's."""
 
-    _spoken: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor] | None = None
-
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        if self._spoken is not None and not args and not kwargs:
-            out, _ = _product(x.reshape(-1, x.shape[-1]), *self._spoken)
-            return out.view(*x.shape[:-1], -1)
         if args or kwargs or self.disable_adapters or self.merged or not _is_plain(self):
             found: torch.Tensor = super().forward(x, *args, **kwargs)
             return found
@@ -59,32 +77,6 @@ class FusedLinear(Linear):  # type: ignore[misc]
             x, base.weight, base.bias, down.weight, up.weight, self.scaling[name]
         )
         return result
-
-    def speak(self, name: str | None) -> None:
-        """Answer with an adapter that is not trained any more, or (None) as PEFT's layer would.
-
-        Everything that is the same for every token is done here, once.
-        """
-        self._spoken = None
-        if name is not None and name in self.lora_A and _is_plain(self):
-            base: Any = self.base_layer
-            down: Any = self.lora_A[name].weight
-            up: Any = self.lora_B[name].weight * self.scaling[name]
-            dtype = base.weight.dtype
-            self._spoken = (base.weight, base.bias, down.to(dtype), up.to(dtype))
-
-
-def _product(
-    flat: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    down: torch.Tensor,
-    up: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """x W' + b + (x A') B' and x A', all in the floats of W; `up` is B times the scale."""
-    low = nn.functional.linear(flat, down)
-    out = nn.functional.linear(flat, weight, bias)
-    return out.addmm_(low, up.T), low
 
 
 class _LoraProduct(torch.autograd.Function):
@@ -105,7 +97,7 @@ class _LoraProduct(torch.autograd.Function):
     ) -> torch.Tensor:
         flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         low_down, low_up = down.to(weight.dtype), (up * scale).to(weight.dtype)
-        out, low = _product(flat, weight, bias, low_down, low_up)
+        out, low = product(flat, weight, bias, low_down, low_up.T)
         context.save_for_backward(flat, weight, low_down, low_up, low)
         context.scale, context.shape, context.dtype = scale, x.shape, x.dtype
         return out.view(*x.shape[:-1], -1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fcray.errors import UserError
+from fcray.inference import voice
 from fcray.models import BaseModel
 
 
@@ -23,7 +24,6 @@ class Adapters:
     def __init__(self, base: BaseModel) -> None:
         self._base = base
         self._peft: Any = None
-        self._fused: list[Any] = []
         self._speaks: str | None = None
         self.names: set[str] = set()
 
@@ -36,8 +36,6 @@ class Adapters:
         """
         import peft
         from safetensors import SafetensorError
-
-        from fcray import lora_linear
 
         if name in self.names:
             return
@@ -57,10 +55,6 @@ class Adapters:
             raise UserError(f"the adapter in {folder} does not fit the base: {reason}") from error
         self._peft.requires_grad_(False).eval()
         self.names.add(name)
-        # Only layers in which one adapter is active are fused, and only fused ones can be told which speaks.
-        self._choose(name)
-        lora_linear.fuse(self._peft)
-        self._fused = [m for m in self._peft.modules() if isinstance(m, lora_linear.FusedLinear)]
         self._choose(name)
 
     def unload(self, name: str) -> None:
@@ -77,7 +71,7 @@ class Adapters:
             self._choose(None)
         else:
             self._peft.unload()
-            self._peft, self._speaks, self._fused = None, None, []
+            self._peft, self._speaks = None, None
 
     def speak(self, name: str | None) -> None:
         """Let an adapter speak from now on; None: the base.
@@ -98,6 +92,5 @@ class Adapters:
             else:
                 self._peft.base_model.enable_adapter_layers()
                 self._peft.set_adapter(name, inference_mode=True)
-        for layer in self._fused:
-            layer.speak(name)
+            voice.speak(self._peft, name)
         self._speaks = name

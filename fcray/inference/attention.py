@@ -72,9 +72,12 @@ class Store:
     def write(
         self, layer: int, where: torch.Tensor, key: torch.Tensor, value: torch.Tensor
     ) -> None:
-        """Put (1, groups, T, width) keys and values into the places `where`, numbered through."""
+        """Put (1, groups, T, width) keys and values, up to as many as `where` holds, into these columns.
+
+        Columns are numbered through all places.
+        """
         for whole, new in zip(self._layers[layer], (key, value), strict=True):
-            whole.flatten(0, 1).index_copy_(0, where, new[0].transpose(0, 1))
+            whole.flatten(0, 1).index_copy_(0, where, new[0, :, : len(where)].transpose(0, 1))
 
     def read(
         self, layer: int, places: slice | torch.Tensor, columns: int
@@ -112,7 +115,8 @@ class Step:
     ----------
     store: Where the answers' own keys and values lie; this step's are written there.
     asking: What each answer reads, in the order of the tokens.
-    under: The prefixes, each with how many of the tokens lie under it, in the same order.
+    under: The prefixes, each with how many of the tokens lie under it, in the same order. Tokens behind
+        those of `asking` are padding: what they say is finite, and means nothing.
     heads: How many heads ask; how many are asked the keys tell.
     longest: The most tokens that one of them sees.
     """
@@ -137,7 +141,7 @@ class Step:
         ]
         self._where = torch.tensor(where, device=self._device)
         self._blocks: list[_Block] = []
-        back = torch.empty(len(where), heads, dtype=torch.long)
+        back = torch.zeros(sum(count for _, count in under), heads, dtype=torch.long)
         first, taken, below = 0, 0, 0
         starts = []
         for one in asking:
@@ -151,6 +155,7 @@ class Step:
                     [asking[i] for i in chosen], [starts[i] for i in chosen], back, taken
                 )
         self._back = back.flatten().to(self._device)
+        self._alone = len(asking) == 1 and len(back) == len(where)
 
     def _add(
         self, asking: Sequence[Asking], starts: Sequence[int], back: torch.Tensor, taken: int
@@ -159,10 +164,13 @@ class Step:
         shared = self._heads // self._groups
         width = max(one.count for one in asking)
         columns = min(_rounded(max(one.begin + one.count for one in asking)), self._store.columns)
-        upto = 1 + max(one.place for one in asking)
-        all_places = 2 * len(asking) >= upto
-        places = upto if all_places else len(asking)
-        rows = [one.place if all_places else index for index, one in enumerate(asking)]
+        taken_places = [one.place for one in asking]
+        lowest = min(taken_places)
+        span = 1 + max(taken_places) - lowest
+        # Places side by side need not be copied together, even if some between them do not ask.
+        dense = 2 * len(asking) >= span
+        places = span if dense else len(asking)
+        rows = [place - lowest for place in taken_places] if dense else [*range(len(asking))]
         token = torch.zeros(places, width, dtype=torch.long)
         last = torch.zeros(places, width, dtype=torch.long)
         steps = torch.arange(width)
@@ -179,9 +187,7 @@ class Step:
         bias = torch.zeros(places, 1, width, columns, dtype=self._dtype)
         bias.masked_fill_(torch.arange(columns) > last[:, None, :, None], -torch.inf)
         block = _Block(
-            slice(0, upto)
-            if all_places
-            else torch.tensor([one.place for one in asking]).to(self._device),
+            slice(lowest, lowest + span) if dense else torch.tensor(taken_places).to(self._device),
             columns,
             asked.flatten().to(self._device),
             bias.repeat(1, 1, shared, 1).to(self._device),
@@ -194,10 +200,22 @@ class Step:
     ) -> torch.Tensor:
         """query: (1, heads, T, width); key, value: (1, groups, T, width). Returns (1, T, heads, width)."""
         self._store.write(layer, self._where, key, value)
+        if self._alone:
+            return self._attend_alone(layer, query, scale)
         own, own_weight = self._own(layer, query, scale)
         shared, shared_weight = self._shared(layer, query, scale)
-        part = torch.sigmoid(shared_weight - own_weight).to(own.dtype)
-        return torch.lerp(own, shared, part[..., None])[None]
+        return _merged(own, own_weight, shared, shared_weight)[None]
+
+    def _attend_alone(self, layer: int, query: torch.Tensor, scale: float) -> torch.Tensor:
+        """What a single answer says: nothing has to be put in order, so that a step of it is short."""
+        (block,), ((prefix, _),) = self._blocks, self._under
+        _, heads, tokens, width = query.shape
+        asked = query.reshape(1, self._groups, -1, width)
+        keys, values = self._store.read(layer, block.places, block.columns)
+        own, own_weight = attention_with_weight(asked, keys, values, scale, block.bias)
+        shared, shared_weight = attention_with_weight(asked, *prefix.layers[layer], scale)
+        found = _merged(own, own_weight, shared, shared_weight)
+        return found.reshape(1, heads, tokens, -1).transpose(1, 2)
 
     def _own(
         self, layer: int, query: torch.Tensor, scale: float
@@ -230,6 +248,14 @@ class Step:
             weights.append(weight.reshape(heads, count).T)
             first += count
         return _joined(found), _joined(weights)
+
+
+def _merged(
+    own: torch.Tensor, own_weight: torch.Tensor, shared: torch.Tensor, shared_weight: torch.Tensor
+) -> torch.Tensor:
+    """What both parts say together: each counts as much as its exponentials do."""
+    part = torch.sigmoid(shared_weight - own_weight).to(own.dtype)
+    return torch.lerp(own, shared, part[..., None])
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:

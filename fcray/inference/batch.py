@@ -18,8 +18,12 @@ from fcray.inference import attention
 from fcray.inference.attention import Asking
 from fcray.inference.cache import Prefix
 
-READ = 512
+READ = 1024
 """The most tokens of an answer that are read at once: what a step computes grows with it."""
+
+ROWS = 32
+"""Steps of more tokens are padded to multiples of it: for every new shape a CPU's kernels make, and for a
+while keep, another program."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +123,16 @@ class Batch:
             if under and under[-1][0] is answer.prefix:
                 count += under.pop()[1]
             under.append((answer.prefix, count))
+        padding = _padding(len(tokens))
+        under[-1] = (under[-1][0], under[-1][1] + padding)
+        count = len(wanted)
+        wanted += wanted[-1:] * _padding(count)
         device = self._decoder.device
         self._store.make_room(max(one.begin + one.count for one in asking))
         step = attention.Step(self._store, asking, under, self._heads, max(positions) + 1)
         hidden = self._decoder(
-            input_ids=torch.tensor([tokens], device=device),
-            position_ids=torch.tensor([positions], device=device),
+            input_ids=torch.tensor([tokens + [0] * padding], device=device),
+            position_ids=torch.tensor([positions + [0] * padding], device=device),
             # Never looked at; without one transformers would make one for every step.
             attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),
             use_cache=False,
@@ -132,7 +140,7 @@ class Batch:
         ).last_hidden_state
         if not wanted:
             return []
-        scores: torch.Tensor = self._head(hidden[0, wanted])
+        scores: torch.Tensor = self._head(hidden[0, wanted])[:count]
         return list(scores.split([turn.asked for turn in turns]))
 
     def take_back(self, row: int, count: int) -> None:
@@ -142,3 +150,7 @@ class Batch:
     def leave(self, row: int) -> None:
         """End an answer; its place is free."""
         del self._answers[row]
+
+
+def _padding(rows: int) -> int:
+    return -rows % ROWS if rows > ROWS else 0

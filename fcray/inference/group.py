@@ -14,7 +14,7 @@ from fcray.inference.batch import READ, Batch, Turn
 from fcray.inference.cache import Prefix
 from fcray.inference.row import Row
 
-GUESSED, GUESS = 64, 8
+GUESSED, GUESS = 128, 8
 """Guessed tokens of a step, shared by its answers, and the most for one of them."""
 
 ANSWER = 128

@@ -51,6 +51,7 @@ def expected(base: BaseModel, row: list[int], asked: int = 1) -> torch.Tensor:
     gone=st.integers(0, 2),
     columns=st.sampled_from([1, 100]),
     widths=st.sampled_from([(8, 64), (2, 5), (100,)]),
+    padded=st.sampled_from([1, 4, 32]),
 )
 @settings(max_examples=40, deadline=None)
 def test_ragged_rows_compute_as_single_ones(
@@ -60,11 +61,13 @@ def test_ragged_rows_compute_as_single_ones(
     gone: int,
     columns: int,
     widths: tuple[int, ...],
+    padded: int,
 ) -> None:
     """Three answers under up to three prefixes take turns of unequal length; after the first one leaves,
     and another joins."""
     prefixes = [prefix_of(lively, head) for head in heads]
-    before, attention.WIDTHS = attention.WIDTHS, (*widths, 1 << 30)
+    before = attention.WIDTHS, batch.ROWS
+    attention.WIDTHS, batch.ROWS = (*widths, 1 << 30), padded
     try:
         with torch.inference_mode():
             one = begun(lively, 3, columns)
@@ -81,7 +84,7 @@ def test_ragged_rows_compute_as_single_ones(
                     rows[row] += given[row]
                     torch.testing.assert_close(scores, expected(lively, rows[row]), **NEAR)
     finally:
-        attention.WIDTHS = before
+        attention.WIDTHS, batch.ROWS = before
 
 
 def test_the_scores_of_several_tokens(lively: BaseModel) -> None:
