@@ -90,6 +90,7 @@ def prepare(scratch: Path) -> None:
 
     for case, settings in CASES.items():
         examples = examples_of(case)
+        asked = settings["few"] or settings["generate"]
         prompts = [renderer.prompt(one.messages, one.tools) for one in examples]
         calling = [index for index, one in enumerate(examples) if one.calls]
         job = {
@@ -113,7 +114,7 @@ def prepare(scratch: Path) -> None:
                 ]
                 for one in examples[: settings["few"]]
             ],
-            "single": [index for index in calling if index < settings["generate"]][:SINGLE],
+            "single": [index for index in calling if index < asked][:SINGLE],
         }
         job_of(scratch, case).write_text(json.dumps(job), encoding="utf-8")
 
