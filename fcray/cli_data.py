@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # each command imports what it works with
     from fcray.dataset.store import Unchanged
     from fcray.dataset.transfer import Report
     from fcray.spec import DataSpec
-    from fcray.tools import Example, Tool
+    from fcray.tools import Example
 
 data_app = typer.Typer(
     help="Build, look at, import and export training data.", no_args_is_help=True
@@ -134,13 +134,11 @@ def _rows_of(source: str) -> Iterator[tuple[str, Example]]:
         for split in ORDER:
             yield from ((split, example) for example in making.rows(split))
         return
-    whole = store.is_dataset(source)
-    for url in _files_of(source):
-        name = _name(url)
+    for split, url in _files_of(source).items():
+        tools = store.tools_beside(url)
         rows = transfer.read_examples(
-            url, FORMATS["fcray"], transfer.Report(), strict=True, catalog=_tools_beside(url)
+            url, FORMATS["fcray"], transfer.Report(), strict=True, catalog=tools
         )
-        split = name.partition(".")[0] if whole else name
         yield from ((split, example) for example in rows)
 
 
@@ -220,11 +218,11 @@ def import_rows(
 ) -> None:
     """Read rows of another format and write them as fcray's own; what is wrong with them is reported."""
     from fcray.console_data import progress_over, say, show_report
-    from fcray.dataset import transfer
+    from fcray.dataset import store, transfer
     from fcray.dataset.perturb import Perturber
 
     report, about_tools = transfer.Report(), transfer.Report()
-    beside = _tools_beside(rows) if form == "fcray" else None
+    beside = store.tools_beside(rows) if form == "fcray" else None
     catalog = transfer.tools_in(tools, about_tools) if tools else beside
     gold = transfer.answers_in(answers) if answers else None
 
@@ -295,7 +293,7 @@ def verify(
     data = SweepSpec.read(spec).data if spec else None
     wholes = [store.Unchanged(place) for place in rows if store.is_dataset(place)]
     of = {url: whole for whole in wholes for url in whole.files}
-    files = [(url, of.get(url)) for place in rows for url in _files_of(place)]
+    files = [(url, of.get(url)) for place in rows for url in _files_of(place).values()]
     if out is not None and len({_name(url) for url, _ in files}) < len(files):
         raise UserError("two of these files have one name; verify them apart", field="--out")
     auditor = _auditor(data, base, cutoff, near)
@@ -367,10 +365,10 @@ def _counted(examples: Iterable[Example], generators: Counter[str]) -> Iterator[
 
 def _read(url: str, whole: Unchanged | None, report: Report) -> Iterator[Example]:
     """The rows of a file, of a dataset's folder perhaps that is verified as a whole."""
-    from fcray.dataset import transfer
+    from fcray.dataset import store, transfer
     from fcray.dataset.formats import FORMATS
 
-    tools = {tool.name: tool for tool in whole.tools} if whole else _tools_beside(url)
+    tools = {tool.name: tool for tool in whole.tools} if whole else store.tools_beside(url)
     rows = transfer.read_examples(url, FORMATS["fcray"], report, catalog=tools)
     return whole.read(url, rows) if whole else rows
 
@@ -380,19 +378,11 @@ def _name(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-def _files_of(place: str) -> list[str]:
-    """A file of rows as it is; of a dataset's folder its files."""
+def _files_of(place: str) -> dict[str, str]:
+    """A file of rows as it is, by its name; of a dataset's folder its files, by their splits."""
     from fcray.dataset import store
 
-    return store.row_files(place) if store.is_dataset(place) else [place]
-
-
-def _tools_beside(url: str) -> dict[str, Tool]:
-    """The tools of the dataset that a file of rows belongs to."""
-    from fcray.dataset.store import manifest_tools
-
-    folder = url.rpartition("/")[0] or "."
-    return {tool.name: tool for tool in manifest_tools(folder)}
+    return store.row_files(place) if store.is_dataset(place) else {_name(place): place}
 
 
 def _counter(base: str) -> Callable[[Example], int]:
@@ -438,24 +428,23 @@ def export_rows(
             field="--out",
         )
     reports: dict[str, Report] = {}
-    for url in store.row_files(rows):
-        name = _name(url).rpartition(".")[0]
-        place = f"{out.rstrip('/')}/{name}.jsonl"
-        reports[name] = _export(known, url, place, as_json)
+    for split, url in store.row_files(rows).items():
+        place = f"{out.rstrip('/')}/{split}.jsonl"
+        reports[split] = _export(known, url, place, as_json)
         if not as_json:
-            show_report(reports[name], f"{url} → {place}", "rows written", as_json=False)
+            show_report(reports[split], f"{url} → {place}", "rows written", as_json=False)
     if as_json:
-        print_json({name: report.as_json() for name, report in reports.items()})
+        print_json({split: report.as_json() for split, report in reports.items()})
 
 
 def _export(form: Format, rows: str, out: str, as_json: bool) -> Report:
     """Write one file of rows as another of `form`; returns the report."""
     from fcray.console_data import progress_over, say
-    from fcray.dataset import transfer
+    from fcray.dataset import store, transfer
 
     report = transfer.Report()
     native = transfer.format_named("fcray")
-    catalog = _tools_beside(rows)
+    catalog = store.tools_beside(rows)
     read = transfer.read_examples(rows, native, transfer.Report(), strict=True, catalog=catalog)
     folder, _, file = out.rpartition("/")
     listed = form.name == "sharegpt" and not out.endswith(".parquet")

@@ -262,15 +262,15 @@ def is_dataset(folder: str) -> bool:
     return bool(fs.exists(path))
 
 
-def row_files(folder: str) -> list[str]:
-    """The files of rows of the dataset in `folder`, in the order in which they are verified.
+def row_files(folder: str) -> dict[str, str]:
+    """Split → its file, of the dataset in `folder`, in the order in which they are verified.
 
     Raises
     ------
     UserError: Its manifest cannot be read.
     """
     named = _named(_manifest_in(folder), folder.rstrip("/"))
-    return [named[split] for split in ORDER if split in named]
+    return {split: named[split] for split in ORDER if split in named}
 
 
 class Unchanged:
@@ -355,18 +355,18 @@ def _named(manifest: Any, folder: str) -> dict[str, str]:
     return {split: f"{folder}/{name}" for split, name in named.items()}
 
 
-def manifest_tools(folder: str | Path) -> ToolCatalog:
-    """The tools of the dataset in `folder`; none where it is no dataset.
+def tools_beside(url: str) -> dict[str, Tool]:
+    """The tools of the dataset that the file of rows `url` belongs to, by name; none if there is no dataset.
 
     Raises
     ------
-    UserError: Its manifest cannot be read.
+    UserError: The dataset's manifest cannot be read.
     """
-    path = f"{str(folder).rstrip('/')}/{MANIFEST}"
-    fs, place = files.file_system(path)
-    if not fs.exists(place):
-        return ToolCatalog(())
-    return _tools_of(_manifest_in(str(folder)), path)
+    folder = url.rpartition("/")[0] or "."
+    if not is_dataset(folder):
+        return {}
+    tools = _tools_of(_manifest_in(folder), f"{folder}/{MANIFEST}")
+    return {tool.name: tool for tool in tools}
 
 
 def _manifest_in(folder: str) -> Any:

@@ -97,18 +97,20 @@ class _Evaluator:
         base = models.load(config.model, storage=config.storage)
         self._engine = Engine(base, batch=config.evaluation.batch)
         self._key = ""
-        self._answered = 0
+        self._progress = ("", 0)
 
     def place(self) -> tuple[int, str]:
         """Its process and its node; answering at all means that it is up."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def answered(self) -> int:
-        """How many examples of its shard are answered; may be asked while it is at them."""
-        return self._answered
+    def answered(self, shard: str) -> int:
+        """How many examples of this shard are answered; may be asked while it is at them, or before."""
+        at, count = self._progress
+        return count if at == shard else 0
 
     def evaluate(
         self,
+        shard: str,
         key: str,
         adapter: AdapterFiles | str | None,
         examples: Sequence[Example],
@@ -118,12 +120,13 @@ class _Evaluator:
 
         Parameters
         ----------
+        shard: By which the caller asks how far it is.
         key: Tells adapters apart: the one that was scored last is still there, and so are the tool lists
             that it has read.
         """
         from fcray.evaluation.evaluator import evaluate
 
-        self._answered = 0
+        self._progress = (shard, 0)
         if key != self._key:
             self._load(key, adapter)
         name = self._key or None
@@ -134,7 +137,8 @@ class _Evaluator:
         )
 
     def _count(self, _: int) -> None:
-        self._answered += 1
+        shard, count = self._progress
+        self._progress = (shard, count + 1)
 
     def _load(self, key: str, adapter: AdapterFiles | str | None) -> None:
         if self._key:
@@ -160,14 +164,14 @@ class _Ticket:
     ----------
     adapter: What Ray hands to the actors: a reference to files, a folder, or None.
     done: Examples of its shards that ended.
-    busy: The actors that are at its other shards.
+    busy: The shards under way, by their names, and the actors that are at them.
     """
 
     key: str
     adapter: Any
     max_tokens: int
     done: int = 0
-    busy: list[Any] = field(default_factory=list)
+    busy: dict[str, Any] = field(default_factory=dict)
 
 
 class _Coordinator:
@@ -211,8 +215,10 @@ class _Coordinator:
         ticket = _Ticket(key, boxed_adapter[0], max_tokens)
         self._tickets[number] = ticket
         shards = self._shards[split]
-        done = await asyncio.gather(*(self._shard(ticket, examples) for _, examples in shards))
-        del self._tickets[number]
+        try:
+            done = await asyncio.gather(*(self._shard(ticket, examples) for _, examples in shards))
+        finally:
+            del self._tickets[number]
         found: dict[int, Outcome] = {}
         for (numbers, _), result in zip(shards, done, strict=True):
             if not isinstance(result, str):
@@ -225,7 +231,7 @@ class _Coordinator:
         ticket = self._tickets.get(number)
         if ticket is None:
             return 0
-        asked = (actor.answered.remote() for actor in ticket.busy)
+        asked = (actor.answered.remote(shard) for shard, actor in ticket.busy.items())
         told = await asyncio.gather(*asked, return_exceptions=True)  # one of them may be dead
         return ticket.done + sum(count for count in told if isinstance(count, int))
 
@@ -233,10 +239,11 @@ class _Coordinator:
         cause = ""
         for attempt in range(1, ATTEMPTS + 1):
             actor = asked = await self._free.get()
-            ticket.busy.append(asked)
+            name = uuid.uuid4().hex
+            ticket.busy[name] = asked
             try:
                 outcomes: Sequence[Outcome] = await asked.evaluate.remote(
-                    ticket.key, ticket.adapter, shard, ticket.max_tokens
+                    name, ticket.key, ticket.adapter, shard, ticket.max_tokens
                 )
                 ticket.done += len(shard)
                 return outcomes
@@ -247,7 +254,7 @@ class _Coordinator:
                 root = getattr(error, "cause", None) or error  # Ray wraps what was raised there
                 cause = f"{type(root).__name__}: {str(root).splitlines()[0]}"
             finally:
-                ticket.busy.remove(asked)
+                del ticket.busy[name]
                 self._free.put_nowait(actor)
             logger.warning("evaluation shard, attempt %d of %d: %s", attempt, ATTEMPTS, cause)
         return cause

@@ -208,7 +208,7 @@ def data_suite(place: str, split: str | None = None, limit: int | None = None) -
     if store.is_dataset(place):
         split = split or "test"
         _check_split(split)
-        files = {_stem(file): file for file in store.row_files(place)}
+        files = store.row_files(place)
         if split not in files:
             known = ", ".join(name for name in SCORED if name in files)
             raise UserError(f"{place} has no split {split!r}; it has {known}", field="--split")
@@ -218,15 +218,10 @@ def data_suite(place: str, split: str | None = None, limit: int | None = None) -
             f"{place} is a file of rows; splits are those of a spec or of a dataset's folder",
             field="--split",
         )
-    folder = url.rpartition("/")[0] or "."
-    tools = {tool.name: tool for tool in store.manifest_tools(folder)}
+    tools = store.tools_beside(url)
     native = FORMATS["fcray"]
     rows = list(transfer.read_examples(url, native, transfer.Report(), catalog=tools, strict=True))
     return Suite("split", source, tuple(rows[:limit]), len(rows), limit)
-
-
-def _stem(url: str) -> str:
-    return url.rpartition("/")[2].partition(".")[0]
 
 
 def fault_suite(spec: SweepSpec, limit: int | None = None) -> Suite:

@@ -24,6 +24,7 @@ class Adapters:
     def __init__(self, base: BaseModel) -> None:
         self._base = base
         self._peft: Any = None
+        self._voices: voice.Voices | None = None
         self._speaks: str | None = None
         self.names: set[str] = set()
 
@@ -55,7 +56,7 @@ class Adapters:
             raise UserError(f"the adapter in {folder} does not fit the base: {reason}") from error
         self._peft.requires_grad_(False).eval()
         self.names.add(name)
-        self._choose(name)
+        self._listen()
 
     def unload(self, name: str) -> None:
         """Forget an adapter."""
@@ -67,11 +68,15 @@ class Adapters:
         """Take an adapter's layers out of the model, also those of one that failed half-way."""
         if self._peft is not None and name in self._peft.peft_config:
             self._peft.delete_adapter(name)
-        if self._peft is None or self.names:
-            self._choose(None)
-        else:
+        if self._peft is not None and not self.names:
             self._peft.unload()
-            self._peft, self._speaks = None, None
+            self._peft = None
+        self._listen()
+
+    def _listen(self) -> None:
+        """Layers came or went."""
+        self._voices = None if self._peft is None else voice.Voices(self._peft)
+        self._choose(None)
 
     def speak(self, name: str | None) -> None:
         """Let an adapter speak from now on; None: the base.
@@ -86,11 +91,6 @@ class Adapters:
             self._choose(name)
 
     def _choose(self, name: str | None) -> None:
-        if self._peft is not None:
-            if name is None:
-                self._peft.base_model.disable_adapter_layers()
-            else:
-                self._peft.base_model.enable_adapter_layers()
-                self._peft.set_adapter(name, inference_mode=True)
-            voice.speak(self._peft, name)
+        if self._voices is not None:
+            self._voices.speak(name)
         self._speaks = name

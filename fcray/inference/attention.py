@@ -8,24 +8,23 @@ tokens only. Knows nothing of text or requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 
 from fcray import attention
 from fcray.errors import FcrayError
-from fcray.inference.cache import Layers, Prefix
+from fcray.inference.cache import Prefix
+from fcray.inference.store import Store, rounded
 
 NAME = "fcray_answers"
 """Under which transformers knows it."""
 
 OPTION = "answers"
 """The model's argument that carries a step's `Step` to every layer."""
-
-COLUMNS = 32
-"""Places for tokens are made and read in multiples of it."""
 
 WIDTHS = (8, 64, 1 << 30)
 """Turns up to so many tokens share a block: many grow by a few tokens, and some read a prompt beside them."""
@@ -40,56 +39,6 @@ class Asking:
     count: int
 
 
-class Store:
-    """The keys and values of the answers' own tokens: for each layer (places, columns, groups, width).
-
-    What is not filled is zero: nobody sees it, but it must be finite.
-
-    Parameters
-    ----------
-    like: Keys and values of each layer; their shapes, device and floats are taken over.
-    places: How many answers there are at a time, at most.
-    columns: Tokens to make room for in each place.
-    """
-
-    def __init__(self, like: Layers, places: int, columns: int) -> None:
-        self.places, self.columns = places, _rounded(columns)
-        shape = (self.places, self.columns)
-        self._layers = [
-            [one.new_zeros(*shape, one.shape[1], one.shape[3]) for one in pair] for pair in like
-        ]
-
-    def make_room(self, columns: int) -> None:
-        """Have room for answers of so many tokens."""
-        if columns > self.columns:
-            more = max(_rounded(columns), 2 * self.columns) - self.columns
-            self.columns += more
-            self._layers = [
-                [torch.nn.functional.pad(one, (0, 0, 0, 0, 0, more)) for one in pair]
-                for pair in self._layers
-            ]
-
-    def write(
-        self, layer: int, where: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-    ) -> None:
-        """Put (1, groups, T, width) keys and values, up to as many as `where` holds, into these columns.
-
-        Columns are numbered through all places.
-        """
-        for whole, new in zip(self._layers[layer], (key, value), strict=True):
-            whole.flatten(0, 1).index_copy_(0, where, new[0, :, : len(where)].transpose(0, 1))
-
-    def read(
-        self, layer: int, places: slice | torch.Tensor, columns: int
-    ) -> Iterator[torch.Tensor]:
-        """The keys and the values of some places: (places, groups, columns, width)."""
-        return (whole[places, :columns].transpose(1, 2) for whole in self._layers[layer])
-
-
-def _rounded(columns: int) -> int:
-    return -(-columns // COLUMNS) * COLUMNS
-
-
 @dataclass(frozen=True)
 class _Block:
     """Answers that ask their own tokens together.
@@ -98,7 +47,7 @@ class _Block:
     ----------
     places: Theirs in the store.
     columns: How many columns of it are read.
-    asked: Which of the (token, head) rows ask, padded: (places * groups * shared * width).
+    asked: Which of the step's (token, head) rows ask, padded: (places * heads * width), groups together.
     bias: (places, 1, shared * width, columns): 0 where a token is seen, else minus infinity.
     """
 
@@ -117,7 +66,7 @@ class Step:
     asking: What each answer reads, in the order of the tokens.
     under: The prefixes, each with how many of the tokens lie under it, in the same order. Tokens behind
         those of `asking` are padding: what they say is finite, and means nothing.
-    heads: How many heads ask; how many are asked the keys tell.
+    heads: How many heads ask; how many are asked the store tells.
     longest: The most tokens that one of them sees.
     """
 
@@ -130,70 +79,29 @@ class Step:
         longest: int,
     ) -> None:
         self.longest = longest
-        like = under[0][0].layers[0][0]
-        self._store, self._under = store, under
-        self._heads, self._groups = heads, like.shape[1]
-        self._device, self._dtype = like.device, like.dtype
+        self._store, self._under, self._groups = store, under, store.groups
         where = [
             one.place * store.columns + at
             for one in asking
             for at in range(one.begin, one.begin + one.count)
         ]
-        self._where = torch.tensor(where, device=self._device)
+        self._where = torch.tensor(where, device=store.device)
+        firsts = [0, *accumulate(one.count for one in asking)]
+        tokens = sum(count for _, count in under)
+        back = torch.zeros(tokens * heads, dtype=torch.long)
         self._blocks: list[_Block] = []
-        back = torch.zeros(sum(count for _, count in under), heads, dtype=torch.long)
-        first, taken, below = 0, 0, 0
-        starts = []
-        for one in asking:
-            starts.append(first)
-            first += one.count
-        for widest in WIDTHS:
-            chosen = [i for i, one in enumerate(asking) if below < one.count <= widest]
-            below = widest
+        taken = 0
+        for above, widest in pairwise((0, *WIDTHS)):
+            chosen = [i for i, one in enumerate(asking) if above < one.count <= widest]
             if chosen:
-                taken += self._add(
-                    [asking[i] for i in chosen], [starts[i] for i in chosen], back, taken
+                block, rows, found = _block_of(
+                    [asking[i] for i in chosen], [firsts[i] for i in chosen], heads, store
                 )
-        self._back = back.flatten().to(self._device)
-        self._alone = len(asking) == 1 and len(back) == len(where)
-
-    def _add(
-        self, asking: Sequence[Asking], starts: Sequence[int], back: torch.Tensor, taken: int
-    ) -> int:
-        """Make a block of these; `back` learns where its rows' answers are found. Returns its rows."""
-        shared = self._heads // self._groups
-        width = max(one.count for one in asking)
-        columns = min(_rounded(max(one.begin + one.count for one in asking)), self._store.columns)
-        taken_places = [one.place for one in asking]
-        lowest = min(taken_places)
-        span = 1 + max(taken_places) - lowest
-        # Places side by side need not be copied together, even if some between them do not ask.
-        dense = 2 * len(asking) >= span
-        places = span if dense else len(asking)
-        rows = [place - lowest for place in taken_places] if dense else [*range(len(asking))]
-        token = torch.zeros(places, width, dtype=torch.long)
-        last = torch.zeros(places, width, dtype=torch.long)
-        steps = torch.arange(width)
-        row, count = torch.tensor(rows), torch.tensor([one.count for one in asking])
-        within = torch.minimum(steps[None], count[:, None] - 1)
-        token[row] = torch.tensor(starts)[:, None] + within
-        last[row] = torch.tensor([one.begin for one in asking])[:, None] + within
-        head = torch.arange(self._heads)
-        # In the order (place, head, width): a group's heads lie side by side.
-        asked = token[:, None] * self._heads + head[None, :, None]
-        number = torch.arange(asked.numel()).view(asked.shape)
-        real = steps[None] < count[:, None]
-        back[token[row][real]] = taken + number[row].transpose(1, 2)[real]
-        bias = torch.zeros(places, 1, width, columns, dtype=self._dtype)
-        bias.masked_fill_(torch.arange(columns) > last[:, None, :, None], -torch.inf)
-        block = _Block(
-            slice(lowest, lowest + span) if dense else torch.tensor(taken_places).to(self._device),
-            columns,
-            asked.flatten().to(self._device),
-            bias.repeat(1, 1, shared, 1).to(self._device),
-        )
-        self._blocks.append(block)
-        return asked.numel()
+                back[rows] = taken + found
+                taken += len(block.asked)
+                self._blocks.append(block)
+        self._back = back.to(store.device)
+        self._alone = len(asking) == 1 and tokens == len(where)
 
     def attend(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
@@ -248,6 +156,48 @@ class Step:
             weights.append(weight.reshape(heads, count).T)
             first += count
         return _joined(found), _joined(weights)
+
+
+def _block_of(
+    asking: Sequence[Asking], firsts: Sequence[int], heads: int, store: Store
+) -> tuple[_Block, torch.Tensor, torch.Tensor]:
+    """A block of these answers, whose first tokens in the step are `firsts`.
+
+    Returns
+    -------
+    The block, the (token, head) rows that ask in it, and where in it each of them does.
+    """
+    counts = torch.tensor([one.count for one in asking])
+    begins = torch.tensor([one.begin for one in asking])
+    width, columns = int(counts.max()), rounded(int((begins + counts).max()))
+    taken = [one.place for one in asking]
+    lowest = min(taken)
+    span = 1 + max(taken) - lowest
+    # Places side by side need not be copied together, even if some between them do not ask.
+    dense = 2 * len(asking) >= span
+    places = span if dense else len(asking)
+    line = torch.tensor([place - lowest for place in taken] if dense else [*range(len(asking))])
+
+    steps = torch.arange(width)
+    within = torch.minimum(steps, counts[:, None] - 1)  # an answer's last token fills its line
+    token = torch.zeros(places, width, dtype=torch.long)
+    last = torch.zeros(places, width, dtype=torch.long)
+    token[line] = torch.tensor(firsts)[:, None] + within
+    last[line] = begins[:, None] + within
+    bias = torch.zeros(places, 1, width, columns, dtype=store.dtype)
+    bias.masked_fill_(torch.arange(columns) > last[:, None, :, None], -torch.inf)
+
+    # In the order (place, head, width): a group's heads lie side by side.
+    asked = token[:, None] * heads + torch.arange(heads)[:, None]
+    number = torch.arange(asked.numel()).view(asked.shape)
+    real = (steps < counts[:, None])[:, None].expand(-1, heads, -1)
+    block = _Block(
+        slice(lowest, lowest + span) if dense else torch.tensor(taken, device=store.device),
+        columns,
+        asked.flatten().to(store.device),
+        bias.repeat(1, 1, heads // store.groups, 1).to(store.device),
+    )
+    return block, asked[line][real], number[line][real]
 
 
 def _merged(

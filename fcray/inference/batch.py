@@ -17,6 +17,7 @@ import torch
 from fcray.inference import attention
 from fcray.inference.attention import Asking
 from fcray.inference.cache import Prefix
+from fcray.inference.store import Store
 
 READ = 1024
 """The most tokens of an answer that are read at once: what a step computes grows with it."""
@@ -70,7 +71,7 @@ class Batch:
         self._head = head
         self._heads = int(decoder.config.num_attention_heads)
         self._most, self._columns, self._max_bytes = most, columns, max_bytes
-        self._store: attention.Store | None = None
+        self._store: Store | None = None
         self._answers: dict[int, _Answer] = {}
         self._joined = 0
 
@@ -84,7 +85,7 @@ class Batch:
         if self._store is None:
             answer_bytes = self._columns * -(-prefix.bytes // prefix.length)
             places = max(1, min(self._most, self._max_bytes // answer_bytes))
-            self._store = attention.Store(prefix.layers, places, self._columns)
+            self._store = Store(prefix.layers, places, self._columns)
         taken = {one.place for one in self._answers.values()}
         place = next(place for place in range(self._store.places) if place not in taken)
         self._joined += 1

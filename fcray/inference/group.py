@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from fcray.inference.batch import READ, Batch, Turn
 from fcray.inference.cache import Prefix
@@ -109,8 +110,7 @@ class Group:
         )
         for (number, one), found in zip(alive, scores, strict=True):
             self._batch.take_back(number, one.row.advance(found.float()))
-            if one.row.reason:
-                self._end(number)
+        self._end([number for number, one in alive if one.row.reason])
         return gone + [(one.index, one.row) for _, one in alive]
 
     def _admit(self) -> None:
@@ -139,17 +139,20 @@ class Group:
         if unwanted:
             self._waiting = deque(one for one in self._waiting if one not in unwanted)
         gone = [(one.index, one.row()) for one in unwanted]
-        for number, one in list(self._alive.items()):
-            if cancelled(one.index):
-                gone.append((one.index, one.row))
-                self._end(number)
+        ended = [number for number, one in self._alive.items() if cancelled(one.index)]
+        gone += [(self._alive[number].index, self._alive[number].row) for number in ended]
         for _, row in gone:
             row.reason = "cancelled"
+        if gone:
+            self._end(ended)
         return gone
 
-    def _end(self, number: int) -> None:
-        key = self._alive.pop(number).key
-        self._batch.leave(number)
+    def _end(self, numbers: Sequence[int]) -> None:
+        """Let these answers go, and the prefixes that nobody is under or waits for next."""
+        for number in numbers:
+            del self._alive[number]
+            self._batch.leave(number)
         needed = {one.key for one in self._alive.values()}
-        if key not in needed and not (self._waiting and self._waiting[0].key == key):
+        needed |= {one.key for one in islice(self._waiting, 1)}
+        for key in self._prefixes.keys() - needed:
             del self._prefixes[key]

@@ -6,12 +6,15 @@ layer's own becomes a view. Layers that are not plain stay PEFT's. Knows nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch import nn
 
 from fcray.lora_linear import is_plain, product
 
@@ -19,19 +22,62 @@ SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Names of layers that read the same input when one module has them."""
 
 
-def speak(model: Any, name: str | None) -> None:
-    """Let the adapter `name`, which PEFT has active, speak from now on; None: as PEFT would."""
-    for group in _groups(model):
-        for layer in group:
-            layer.__dict__.pop("forward", None)
+_Forwards = dict[Any, Callable[[torch.Tensor], torch.Tensor]]
+"""Layer → what it does instead of PEFT's forward."""
+
+
+class Voices:
+    """The adapters of a PEFT model, of which one speaks. Made anew when one comes or goes.
+
+    Parameters
+    ----------
+    model: Its LoRA layers' `forward` is set here.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._groups = list(_groups(model))
+        kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
+        self._all = [
+            module
+            for module in model.modules()
+            if isinstance(module, kinds) and module is not model.base_model
+        ]
+        self._made: dict[str | None, _Forwards] = {}
+
+    def speak(self, name: str | None) -> None:
+        """Let the adapter `name` speak from now on; None: the base."""
+        if name not in self._made:
+            self._made[name] = self._forwards(name)
+        made = self._made[name]
+        if len(made) < len(self._all):
+            self._tell_peft(name)
+        for module in self._all:
+            module.__dict__.pop("forward", None)
+        for layer, forward in made.items():
+            layer.forward = forward
+
+    def _tell_peft(self, name: str | None) -> None:
+        """For the sake of the layers that stay PEFT's."""
         if name is None:
-            continue
-        plain = [layer for layer in group if is_plain(layer, name)]
-        parts = [plain] if len(plain) == len(group) else [[layer] for layer in plain]
-        for layers in parts:
-            together = _Together(layers, name)
-            for index, layer in enumerate(layers):
-                layer.forward = partial(together.part, index)
+            self._model.base_model.disable_adapter_layers()
+        else:
+            self._model.base_model.enable_adapter_layers()
+            self._model.set_adapter(name, inference_mode=True)
+
+    def _forwards(self, name: str | None) -> _Forwards:
+        made: _Forwards = {}
+        for group in self._groups:
+            plain = [layer for layer in group if name is not None and is_plain(layer, name)]
+            parts = [plain] if len(plain) == len(group) else [[layer] for layer in plain]
+            for layers in parts:
+                together = _Together(layers, str(name))
+                for index, layer in enumerate(layers):
+                    made[layer] = partial(together.part, index)
+            for layer in group:
+                if isinstance(layer.base_layer, nn.Linear) and name not in layer.lora_A:
+                    made[layer] = layer.base_layer.forward
+        return made
 
 
 def _groups(model: Any) -> Iterator[list[Any]]:

@@ -69,6 +69,7 @@ def test_it_says_how_far_it_is(
     outcomes = pool.evaluate(None, "test", max_tokens=200, advance=told.append)
     assert sum(told) == len(outcomes) == len(examples)
     assert len(told) > 2
+    assert min(told) >= 0
     assert max(o.completion_tokens for o in outcomes) > 12
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcray.errors import FcrayError
-from fcray.inference import attention, batch
+from fcray.inference import attention, batch, store
 from fcray.inference.attention import attention_with_weight
 from fcray.inference.batch import Batch, Turn
 from fcray.inference.cache import Prefix, read_prefix
@@ -117,7 +117,7 @@ def test_the_place_of_one_that_left_is_taken_again(lively: BaseModel) -> None:
         found = one.read([Turn(leaves, [7, 8, 9, 10]), Turn(stays, rows[-1:])])[1]
         torch.testing.assert_close(found, expected(lively, rows), **NEAR)
         one.leave(leaves)
-    assert (one._store.places, one._store.columns) == (2, attention.COLUMNS)
+    assert (one._store.places, one._store.columns) == (2, store.COLUMNS)
 
 
 @pytest.mark.parametrize("asked", [1, 4])

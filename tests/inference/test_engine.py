@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from fcray.errors import UserError
 from fcray.inference import Completion, Engine, Request
-from fcray.inference.attention import Step, Store
+from fcray.inference.attention import Step
 from fcray.inference.row import Row
+from fcray.inference.store import Store
 from fcray.models import BaseModel
 from fcray.tools import Message, Tool
 from tests.examples import REMIND, TOOLS, WEATHER, user
