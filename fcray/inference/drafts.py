@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 LONGEST = 24
 """Characters of the answer's end that are looked for, and at most that many more are guessed."""
 
+_MARKS = re.compile(r"[^\w%)\]]+$")
+"""What ends a sentence."""
+
 _SPELLED = re.compile(r"[\x00-\u02ff]")
 """Scripts in which one letter tells too little to be looked for."""
 
@@ -45,13 +48,21 @@ def _inside_word(source: str, at: int) -> bool:
 
 def draft(
     text: str, source: str, encode: Callable[[str], Sequence[int]], most: int
-) -> tuple[int, ...]:
-    """At most `most` tokens that may follow `text`."""
+) -> tuple[tuple[int, ...], bool]:
+    """At most `most` tokens that may follow `text`, and whether what was said ends behind them.
+
+    Parameters
+    ----------
+    source: What was said, a line a message; a mark at a line's end is not copied.
+    """
     found, follows = continuation(text, source) if most > 0 else ("", "")
-    if not follows:
-        return ()
+    if not found:
+        return (), False
+    ends = "\n" in follows or source.endswith(found + follows)
+    follows = follows.partition("\n")[0]
+    if ends:
+        follows = _MARKS.sub("", follows)
     # A word's rest has other tokens alone than behind its beginning.
     before, whole = tuple(encode(found)), tuple(encode(found + follows))
-    if whole[: len(before)] == before:
-        return whole[len(before) :][:most]
-    return tuple(encode(follows)[:most])
+    tokens = whole[len(before) :] if whole[: len(before)] == before else tuple(encode(follows))
+    return tokens[:most], ends and len(tokens) <= most

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,20 @@ class GrammarCompiler:
         return Matcher(self._compiled[lark].deep_copy(), self._vocab_size)
 
 
+def _forced_text(matcher: Any) -> str:
+    """The text that the grammar leaves no choice about, up to a letter's middle."""
+    return str(bytes(matcher.compute_ff_bytes()).decode("utf-8", "ignore"))
+
+
+def _forced_behind(matcher: Any, tokens: Sequence[int]) -> str:
+    """The same behind `tokens`, where they are allowed."""
+    ahead = matcher.deep_copy()
+    if ahead.validate_tokens(list(tokens)) < len(tokens):
+        return ""
+    ahead.consume_tokens(list(tokens))
+    return _forced_text(ahead)
+
+
 class Matcher:
     """Where one answer stands in its grammar."""
 
@@ -116,6 +130,35 @@ class Matcher:
         """(vocab_size,) bool: which tokens may come next."""
         packed = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         return np.unpackbits(packed, bitorder="little")[: self._vocab_size].astype(bool)
+
+    def foreseen(
+        self, tokens: Sequence[int], encode: Callable[[str], Sequence[int]], *, closes: bool
+    ) -> list[int]:
+        """How the answer goes on if `tokens` come next: those that are allowed, then what they force.
+
+        Forced text may end where a longer token could begin, so that none is forced for it; it is foreseen
+        in the tokens that `encode` makes of it.
+
+        Parameters
+        ----------
+        closes: Whether a quotation mark follows, where one may.
+        """
+        ahead = self._matcher.deep_copy()
+        found: list[int] = []
+
+        def take(more: Sequence[int]) -> bool:
+            fits = list(more[: ahead.validate_tokens(list(more))])
+            if fits:
+                ahead.consume_tokens(fits)
+                found.extend(fits)
+            return len(fits) == len(more)
+
+        whole = take(tokens)
+        if whole and closes and not ahead.compute_ff_bytes():
+            take(encode('"' + _forced_behind(ahead, encode('"'))))
+        while whole and (rest := [*ahead.compute_ff_tokens()] or encode(_forced_text(ahead))):
+            whole = take(rest)
+        return found
 
     def consume(self, token: int) -> None:
         self._matcher.consume_token(token)

@@ -115,10 +115,20 @@ class Row:
         return new
 
     def guess_on(self, most: int) -> None:
-        """Guess at most `most` tokens that follow those of `turn`."""
-        if self.output and most > 0:
+        """Guess at most `most` tokens that follow those of `turn`, and what they force.
+
+        An answer is guessed to begin with a call, and to go on in the words of the conversation.
+        """
+        tokens: Sequence[int] = ()
+        ends = False
+        if self.output:
             said = self._decode(self.output[-LOOKED_AT:]).lstrip("\ufffd")
-            self.guess = list(draft(said, self._said(), self._encode, most))
+            tokens, ends = draft(said, self._said(), self._encode, most)
+        elif self._matcher is not None:
+            tokens = self._encode(CALL_OPEN)
+        if self._matcher is not None:
+            tokens = self._matcher.foreseen(tokens, self._encode, closes=ends)
+        self.guess = list(tokens)
 
     def _said(self) -> str:
         """What arguments and answers are copied from: the conversation."""

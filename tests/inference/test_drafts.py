@@ -48,8 +48,27 @@ def test_a_word_keeps_the_tokens_that_it_has_as_a_whole() -> None:
             return [1, 2, *map(ord, text[8:])]
         return [1] if text == "Sh" else [*map(ord, text)]
 
-    assert draft("Sh", "in Shanghai.", encode, 8) == (1 + 1, ord("."))
-    assert draft("Sh", "in Shanghai.", encode, 1) == (2,)
-    assert draft("Shan", "in Shanghai.", encode, 8) == tuple(map(ord, "ghai."))
-    assert draft("Sh", "in Shanghai.", encode, 0) == ()
-    assert draft("Oslo", "in Shanghai.", encode, 8) == ()
+    assert draft("Sh", "in Shanghai now", encode, 8) == ((1 + 1, *map(ord, " now")), True)
+    assert draft("Sh", "in Shanghai now", encode, 1) == ((2,), False)
+    assert draft("Shan", "in Shanghai now", encode, 4) == (tuple(map(ord, "ghai")), False)
+    assert draft("Sh", "in Shanghai now", encode, 0) == ((), False)
+    assert draft("Oslo", "in Shanghai now", encode, 8) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "follows", "ends"),
+    [
+        ("Ro", "Go to Rome", "me", True),
+        ("Ro", "Go to Rome.", "me", True),
+        ("Ro", "Go to Rome?!\nI am there", "me", True),
+        ("Ro", "Go to Rome (or so)", "me (or so)", True),
+        ("Rome", "Go to Rome。", "", True),
+        ("罗", "去罗马吧！\n好", "马吧", True),
+        ("ro", "from rome to somewhere far behind the hills", "me to somewhere far beh", False),
+    ],
+)
+def test_it_ends_with_what_was_said(said: str, source: str, follows: str, ends: bool) -> None:
+    tokens, found = draft(said, source, lambda text: [*map(ord, text)], 30)
+    assert found == ends
+    assert "".join(map(chr, tokens)).startswith(follows)
+    assert not ends or len(tokens) == len(follows)

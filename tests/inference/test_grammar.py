@@ -261,3 +261,81 @@ def test_matchers_of_one_grammar_are_apart(compiler: GrammarCompiler, tokenizer:
     one, other = (compiler.matcher(TOOLS, **AUTO) for _ in range(2))
     one.consume(ids_of(tokenizer, "<")[0])
     assert takes(other, ids_of(tokenizer, "Hello."))
+
+
+NOTE = Tool(
+    name="send_note",
+    description="Send a note.",
+    parameters={
+        "type": "object",
+        "properties": {"text": {"type": "string"}, "to": {"type": "string"}},
+        "required": ["text", "to"],
+    },
+)
+OPEN = '<tool_call>{"name": "'
+FORESEEN = {
+    "the beginning of a call": ("", "<tool_call>", False, OPEN),
+    "the only place for a quotation mark": (
+        f'{OPEN}get_weather", "arguments": {{"city":',
+        "",
+        False,
+        ' "',
+    ),
+    "a value goes on": (f'{OPEN}get_weather", "arguments": {{"city": "Ro', "me to", False, "me to"),
+    "a value ends, and with it the call": (
+        f'{OPEN}send_note", "arguments": {{"text": "go", "to": "An',
+        "na",
+        True,
+        'na"}}</tool_call>',
+    ),
+    "a value ends, and the next begins": (
+        f'{OPEN}send_note", "arguments": {{"text": "g',
+        "o",
+        True,
+        'o", "to": "',
+    ),
+    "no words in a number": (
+        f'{OPEN}get_weather", "arguments": {{"city": "Rome", "days": ',
+        "three",
+        True,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_what_follows_is_foreseen(case: str, compiler: GrammarCompiler, tokenizer: Any) -> None:
+    said, guess, closes, expected = FORESEEN[case]
+    matcher = compiler.matcher((*TOOLS, NOTE), **AUTO)
+    for token in ids_of(tokenizer, said):
+        matcher.consume(token)
+    matcher.forced()
+    before = matcher.allowed()
+
+    def encode(text: str) -> list[int]:
+        return ids_of(tokenizer, text)
+
+    found = matcher.foreseen(encode(guess), encode, closes=closes)
+    assert tokenizer.decode(found) == expected
+    assert (matcher.allowed() == before).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cut=st.integers(0, 40),
+    guess=st.one_of(st.text(max_size=6), st.sampled_from(["Rome", '"', '", "', "}}", " 3"])),
+    closes=st.booleans(),
+)
+def test_what_is_foreseen_is_allowed(
+    cut: int, guess: str, closes: bool, compiler: GrammarCompiler, tokenizer: Any
+) -> None:
+    matcher = compiler.matcher(TOOLS, **AUTO)
+    for token in ids_of(tokenizer, CALL)[:cut]:
+        matcher.consume(token)
+    matcher.forced()
+    found = matcher.foreseen(
+        ids_of(tokenizer, guess), lambda text: ids_of(tokenizer, text), closes=closes
+    )
+    for token in found:
+        assert matcher.allowed()[token]
+        matcher.consume(token)
