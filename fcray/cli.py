@@ -18,6 +18,7 @@ import typer
 from fcray import __version__, settings
 from fcray.cli_data import SpecPath, data_app
 from fcray.cli_evaluate import evaluate
+from fcray.cli_plan import plan, schema
 from fcray.errors import FcrayError, UserError
 
 app = typer.Typer(
@@ -180,6 +181,8 @@ def sweep(
         raise typer.Exit(1)
 
 
+app.command()(plan)
+app.command()(schema)
 app.command()(evaluate)
 
 

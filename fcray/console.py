@@ -71,7 +71,8 @@ class Progress:
     def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
         if self._best is None or score > self._best[0]:
             self._best = (score, number)
-        figures = ", ".join(f"{METRICS[name].lower()} {percent(v)}" for name, v in scores.items())
+        known = [(METRICS[name], value) for name, value in scores.items() if name in METRICS]
+        figures = ", ".join(f"{name.lower()} {percent(value)}" for name, value in known)
         self.say(f"  trial {number} at step {step}: {figures}  [dim]best: trial {self._best[1]}[/]")
 
     def trial_ended(self, number: int) -> None:

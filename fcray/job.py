@@ -27,7 +27,8 @@ from fcray.registry import CHAMPION, Manifest, Registry
 from fcray.spec import SweepSpec
 from fcray.sweep import run as sweep
 from fcray.sweep.memory import check_memory
-from fcray.sweep.search import StudyTrial
+from fcray.sweep.search import StudyTrial, sampler_for
+from fcray.sweep.space import check_space
 from fcray.tracking.card import model_card
 from fcray.tracking.record import (
     Condition,
@@ -42,7 +43,6 @@ from fcray.tracking.record import (
 from fcray.tracking.report import write_report
 from fcray.tracking.wandb_run import SweepTracker
 from fcray.tracking.wording import STAGES
-from fcray.training.trainer import total_steps
 
 _PACKAGES = ("fcray", "ray", "torch", "transformers", "peft", "bitsandbytes", "optuna", "wandb")
 
@@ -64,6 +64,11 @@ class Job:
     reporter: Who is told.
     force: Go on in a folder that was begun with another spec.
 
+    Raises
+    ------
+    UserError: The space holds fewer points than trials, the sampler cannot be made, or the folder holds a
+        run with another spec.
+
     Attributes
     ----------
     resumed: Whether an earlier run of this job was ended before its end; of a killed one's last phase
@@ -73,6 +78,8 @@ class Job:
 
     def __init__(self, spec: SweepSpec, reporter: Reporter, *, force: bool = False) -> None:
         self.spec = spec
+        check_space(spec)
+        sampler_for(spec)  # one that cannot be made is refused now
         self.folder = sweep.find_folder(spec, force=force)
         self.registry = Registry(Path(spec.promotion.registry).expanduser().resolve())
         self._reporter = reporter
@@ -85,7 +92,9 @@ class Job:
             self.resumed = not self.finished
             return found
         self.finished = self.resumed = False
-        return RunRecord(name=self.spec.name, date=datetime.now(UTC), objective=self.spec.objective)
+        record = RunRecord(name=self.spec.name, date=datetime.now(UTC))
+        record.objective = self.spec.model_dump(mode="json")["objective"]
+        return record
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -171,9 +180,8 @@ class Job:
                 )
             finally:
                 pool.close()
-            steps = total_steps(len(data.train), self.spec.training)
             first = min((t.started for t in trials if t.started), default=started)
-            self.record.trials = [trial_record(t, steps, first) for t in trials]
+            self.record.trials = [trial_record(t, first) for t in trials]
             return trials
 
     def promote(self, data: Dataset, trials: list[StudyTrial]) -> tuple[Verdict, Manifest | None]:
@@ -277,14 +285,14 @@ def score_record(scores: Scores) -> ScoreRecord:
     )
 
 
-def trial_record(trial: StudyTrial, steps: int, started: float) -> TrialRecord:
+def trial_record(trial: StudyTrial, started: float) -> TrialRecord:
     """A trial of the study as the run's record holds it; times count from `started`."""
     last = trial.results[-1] if trial.results else None
     return TrialRecord(
         number=trial.number,
         config=trial.config.model_dump(mode="json"),
         steps=last.step if last else 0,
-        total_steps=steps,
+        total_steps=last.total if last else 0,
         status=trial.status,
         scores=dict(last.scores) if last else {},
         curve=[

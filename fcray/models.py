@@ -95,8 +95,19 @@ def default_storage(spec: ModelSpec, device: torch.device) -> Storage:
     return "packed" if device.type == "cuda" else "rounded"
 
 
-def resolve(spec: ModelSpec) -> tuple[Path, str]:
+def training_storage(spec: ModelSpec, device: torch.device) -> Storage:
+    """How `spec`'s base lies in memory while adapters are trained on it."""
+    if spec.storage == "auto" or spec.quantization == "none":
+        return default_storage(spec, device)
+    return spec.storage
+
+
+def resolve(spec: ModelSpec, *, weights: bool = True) -> tuple[Path, str]:
     """The folder of safetensors for `spec`, and its revision. Converts or downloads when it must.
+
+    Parameters
+    ----------
+    weights: False: of a hub's model only its config and tokenizer are asked for.
 
     Raises
     ------
@@ -108,7 +119,7 @@ def resolve(spec: ModelSpec) -> tuple[Path, str]:
     if folder.is_dir():
         return _check_folder(folder), "local"
     if _HUB_ID.match(spec.base) and not spec.base.startswith("."):
-        return _from_hub(spec.base, spec.revision)
+        return _from_hub(spec.base, spec.revision, weights)
     raise UserError(
         f"there is no model {spec.base!r}: give {BUNDLED!r}, a folder with safetensors, "
         "or a hub id such as 'Qwen/Qwen2.5-7B-Instruct'",
@@ -229,11 +240,12 @@ def _check_folder(folder: Path) -> Path:
     return folder
 
 
-def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
+def _from_hub(name: str, revision: str | None, weights: bool) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
 
+    wanted = [pattern for pattern in _HUB_FILES if weights or "safetensors" not in pattern]
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:  # the hub client raises many kinds; all mean "not obtained"
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -241,7 +253,7 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
             "download it where there is a network, or give a folder",
             field="model.base",
         ) from error
-    return _check_folder(folder), folder.name
+    return _check_folder(folder) if weights else folder, folder.name
 
 
 def bundled_gguf() -> Path:

@@ -43,7 +43,7 @@ def spec_with(folder: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("budget:", "buget:", "spec.yaml:43: buget: unknown field; did you mean 'budget'?"),
+        ("budget:", "buget:", "spec.yaml:44: buget: unknown field; did you mean 'budget'?"),
         ("batch: 4", "batch: four", "training.batch: input should be a valid integer"),
         ("rank: {choice:", "rank: {choise:", "search.rank.choise: unknown field"),
         ("name: quickstart", "nam: quickstart", "name: this field is required"),

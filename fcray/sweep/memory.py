@@ -14,7 +14,15 @@ import ray
 
 from fcray import models, settings
 from fcray.prompting import Renderer
-from fcray.spec import ARTICLE_DEFAULTS, Choice, LoraConfig, ModelSpec, SearchSpec, SweepSpec
+from fcray.spec import (
+    ARTICLE_DEFAULTS,
+    Choice,
+    LoraConfig,
+    ModelSpec,
+    SearchSpec,
+    SweepSpec,
+    TrainingSpec,
+)
 from fcray.tools import Example
 from fcray.training.memory import Numerics, Room, advice, plan, shapes_of
 from fcray.training.packing import largest, pack_rows
@@ -38,17 +46,18 @@ def check_memory(spec: SweepSpec, examples: Sequence[Example], slots: int) -> st
     from transformers import AutoConfig, AutoTokenizer
 
     folder, _ = models.resolve(spec.model)
-    tokens, labels = _longest(spec, examples, AutoTokenizer.from_pretrained(folder))
+    most = largest_config(spec.search, spec.training)
+    training = most.training(spec.training)
+    tokens, labels = longest_step(training, examples, AutoTokenizer.from_pretrained(folder))
     room, base = _device(spec)
     share = 1 / slots if room.device == "cpu" else min(spec.resources.gpus or 1.0, 1.0)
     room = replace(room, free=int(room.free * share))
-    most = largest_config(spec.search)
     shapes = shapes_of(AutoConfig.from_pretrained(folder))
-    plan(shapes, most, spec.training, base, room, tokens=tokens, labels=labels)
+    plan(shapes, most, training, base, room, tokens=tokens, labels=labels)
     return advice(most.rank, room)
 
 
-def largest_config(search: SearchSpec) -> LoraConfig:
+def largest_config(search: SearchSpec, training: TrainingSpec) -> LoraConfig:
     """A config that takes at least as much memory as any of the search."""
 
     def values(name: str) -> list[Any]:
@@ -60,13 +69,19 @@ def largest_config(search: SearchSpec) -> LoraConfig:
     named = [value for value in values("target_modules") if not isinstance(value, str)]
     whole = len(named) < len(values("target_modules"))
     modules = "all-linear" if whole else tuple(sorted({name for value in named for name in value}))
-    return LoraConfig(rank=max(values("rank")), target_modules=modules, dora=any(values("dora")))
+    return LoraConfig(
+        rank=max(values("rank")),
+        target_modules=modules,
+        dora=any(values("dora")),
+        batch=max(size or training.batch for size in values("batch")),
+    )
 
 
-def _longest(spec: SweepSpec, examples: Sequence[Example], tokenizer: Any) -> tuple[int, int]:
+def longest_step(
+    training: TrainingSpec, examples: Sequence[Example], tokenizer: Any
+) -> tuple[int, int]:
     """Tokens and labels of a step of the longest rows."""
     by_size = sorted(examples, key=_characters, reverse=True)
-    training = spec.training
     rows, _ = render_rows(Renderer(tokenizer), by_size[:LOOKED_AT], training.cutoff)
     longest = sorted(rows, key=len, reverse=True)[: training.batch]
     if not longest:  # all of them are over the cutoff

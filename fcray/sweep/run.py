@@ -25,13 +25,12 @@ from fcray.evaluation.pool import EvaluationPool, PoolConfig
 from fcray.metrics import Outcome
 from fcray.spec import SweepSpec
 from fcray.sweep.mailbox import Mailbox
-from fcray.sweep.scheduler import METRIC, TIME, ResumableAsha, rung_steps
+from fcray.sweep.scheduler import METRIC, STEP, rung_shares, scheduler_for
 from fcray.sweep.search import StudySearch, StudyTrial, open_study, trials_of
 from fcray.sweep.session import check_room
 from fcray.sweep.trial import run_trial
 from fcray.sweep.worker import PLACEMENT, TrialContext
 from fcray.tracking.files import write_atomically
-from fcray.training.trainer import total_steps
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +140,7 @@ def keep_dataset(spec: SweepSpec, folder: RunFolder, built: Dataset) -> Dataset:
         held = store.read(folder.data)
         if held.sha256 == built.sha256:
             return held
-        if trials_of(open_study(folder.study, spec.name, 0, 1)):
+        if trials_of(open_study(folder.study, spec)):
             raise UserError(
                 "the catalogs changed since this run began; give the run a new name",
                 file=folder.data,
@@ -197,8 +196,7 @@ def run_trials(
     UserError: The cluster has no room for a trial.
     FcrayError: No trial got a score.
     """
-    steps = total_steps(len(data.train), spec.training)
-    study = open_study(folder.study, spec.name, spec.training.seed, spec.budget.trials)
+    study = open_study(folder.study, spec)
     begun = trials_of(study)
     unfinished = spec.budget.trials - sum(t.status != "running" for t in begun)
     if unfinished > 0:
@@ -206,7 +204,7 @@ def run_trials(
         mailbox = Mailbox()
         context = TrialContext(spec, str(folder.path), ray.put(data.train), pool, mailbox)
         try:
-            _tune(spec, folder, context, study, steps, slots, unfinished, observer, started)
+            _tune(context, folder, study, slots, unfinished, observer, started)
         finally:
             mailbox.close()
     trials = trials_of(study)
@@ -216,28 +214,43 @@ def run_trials(
     return trials
 
 
+@dataclass(frozen=True)
+class _TimeIsUp:
+    """Whether a sweep's minutes or GPU hours are over.
+
+    Attributes
+    ----------
+    started: Of this command, in seconds since the epoch: a resumed sweep has its minutes anew.
+    """
+
+    study: Any
+    spec: SweepSpec
+    started: float
+
+    def __call__(self) -> bool:
+        budget, now = self.spec.budget, time.time()
+        if budget.minutes and now > self.started + 60 * budget.minutes:
+            return True
+        if budget.gpu_hours is None:
+            return False
+        seconds = sum((t.finished or now) - (t.started or now) for t in trials_of(self.study))
+        return seconds * self.spec.resources.gpus > 3600 * budget.gpu_hours
+
+
 def _tune(
-    spec: SweepSpec,
-    folder: RunFolder,
     context: TrialContext,
+    folder: RunFolder,
     study: Any,
-    steps: int,
     slots: int,
     trials: int,
     observer: Observer,
     started: float,
 ) -> None:
-    rungs = rung_steps(steps, spec.scheduler)
-    known = [(t.number, r.step, r.score) for t in trials_of(study) for r in t.results]
-    deadline = started + 60 * spec.budget.minutes if spec.budget.minutes else None
-    search = StudySearch(
-        study, spec.search, total_steps=steps, budget=spec.budget.trials, deadline=deadline
-    )
-    scheduler = (
-        ResumableAsha(rungs, spec.scheduler.reduction, known, deadline)
-        if spec.scheduler.kind == "asha"
-        else None
-    )
+    spec = context.spec
+    known = [(t.number, r.rung, r.score) for t in trials_of(study) for r in t.results]
+    over = _TimeIsUp(study, spec, started)
+    search = StudySearch(study, spec, last=len(rung_shares(spec.scheduler)), over=over)
+    scheduler = scheduler_for(spec.scheduler, known, over)
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, context=context), {"memory": DRIVER_MEMORY}
     )
@@ -278,7 +291,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     ) -> None:
         if "scores" in result:
             self._observer.trial_scored(
-                trial.config["number"], result[TIME], result[METRIC], json.loads(result["scores"])
+                trial.config["number"], result[STEP], result[METRIC], json.loads(result["scores"])
             )
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:

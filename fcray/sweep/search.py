@@ -8,9 +8,11 @@ trials are PRUNED, failed and NaN trials FAIL, and none stays RUNNING.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import time
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from fcray.spec import LoraConfig, SearchSpec
-from fcray.sweep.scheduler import METRIC, TIME
+from fcray.spec import COSTS, LoraConfig, SamplerSpec, SweepSpec
+from fcray.sweep.scheduler import METRIC, RUNG, STEP, Over
 from fcray.sweep.space import config_of, enqueue, sample, seed_points
+from fcray.tracking.record import score_of
 
 _RESULTS = "results"
 _REASON = "reason"
@@ -34,7 +37,9 @@ class Result:
 
     Attributes
     ----------
-    score: The objective.
+    rung: The number of the rung that it reached.
+    total: Steps of the whole trial.
+    score: The objective, or the first of several.
     scores: Metric → value.
     checkpoint: Where the adapter lies.
     losses: (step, stage, loss) of the steps before it, thinned.
@@ -43,6 +48,8 @@ class Result:
     """
 
     step: int
+    rung: int
+    total: int
     score: float
     scores: dict[str, float]
     checkpoint: str
@@ -64,19 +71,70 @@ class StudyTrial:
     results: tuple[Result, ...] = field(default=())
 
 
-def open_study(path: Path, name: str, seed: int, trials: int) -> optuna.Study:
-    """The study in the journal file at `path`, made when absent. `optuna-dashboard` opens the file."""
+def open_study(path: Path, spec: SweepSpec) -> optuna.Study:
+    """The study in the journal file at `path`, made when absent. `optuna-dashboard` opens the file.
+
+    Raises
+    ------
+    UserError: The spec's sampler cannot be made.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-    sampler = optuna.samplers.TPESampler(
-        seed=seed,
-        multivariate=True,
-        constant_liar=True,
-        n_startup_trials=max(4, min(10, trials // 3)),
-    )
     return optuna.create_study(
-        study_name=name, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True
+        study_name=spec.name,
+        storage=storage,
+        sampler=sampler_for(spec),
+        directions=["minimize" if goal in COSTS else "maximize" for goal in spec.goals],
+        load_if_exists=True,
     )
+
+
+def sampler_for(spec: SweepSpec) -> optuna.samplers.BaseSampler:
+    """The sampler that `spec` names.
+
+    Raises
+    ------
+    UserError: There is no such class, or its options are not its own.
+    """
+    sampler = spec.sampler
+    try:
+        with warnings.catch_warnings():  # `group` is called experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            made = _sampler_class(sampler)(**_usual_options(spec) | sampler.options)
+    except (ImportError, AttributeError) as error:
+        raise spec.error(f"cannot be imported: {error}", "sampler", "kind") from None
+    except (TypeError, ValueError) as error:
+        raise spec.error(f"the sampler refuses them: {error}", "sampler", "options") from None
+    if not isinstance(made, optuna.samplers.BaseSampler):
+        raise spec.error("this is none of Optuna's samplers", "sampler", "kind")
+    return made
+
+
+def _sampler_class(sampler: SamplerSpec) -> Any:
+    known = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+        "nsga2": optuna.samplers.NSGAIISampler,
+    }
+    if sampler.kind in known:
+        return known[sampler.kind]
+    module, _, name = sampler.kind.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _usual_options(spec: SweepSpec) -> dict[str, Any]:
+    """What the sampler gets where the spec says nothing; one by import path gets its options alone."""
+    if ":" in spec.sampler.kind:
+        return {}
+    options: dict[str, Any] = {"seed": spec.sampler.seed}
+    if spec.sampler.kind == "tpe":
+        options |= {
+            "multivariate": True,
+            "group": True,  # else one trial without a field keeps it out of every joint sample
+            "constant_liar": True,
+            "n_startup_trials": max(4, min(10, spec.budget.trials // 3)),
+        }
+    return options
 
 
 _STATUS = {
@@ -116,35 +174,32 @@ class StudySearch(Searcher):  # type: ignore[misc]
     Parameters
     ----------
     study: From `open_study`.
-    search: The space.
-    total_steps: Optimizer steps of a whole trial; fewer at the end mean that it was stopped.
-    budget: How many trials there shall be, counted over all runs of the sweep.
-    deadline: Wall time (`time.time()`) after which no new trial starts.
+    spec: Its space, its goals, and how many trials there shall be, counted over all runs of the sweep.
+    last: The number of the last rung; a trial that ends before it was stopped.
+    over: Whether time is up, after which no new trial starts.
     """
 
     def __init__(
         self,
         study: optuna.Study,
-        search: SearchSpec,
+        spec: SweepSpec,
         *,
-        total_steps: int,
-        budget: int,
-        deadline: float | None = None,
+        last: int,
+        over: Over,
     ) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._study = study
-        self._search = search
-        self._total_steps = total_steps
-        self._budget = budget
-        self._deadline = deadline
+        self._spec = spec
+        self._last = last
+        self._over = over
         self._trials: dict[str, Any] = {}
         self._results: dict[str, list[Result]] = {}
         self._resume = [
             t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING
         ]
         if not study.get_trials(deepcopy=False):
-            for point in seed_points(search)[:budget]:
-                enqueue(study, point)
+            for point in seed_points(spec.search)[: spec.budget.trials]:
+                enqueue(study, point, spec.search)
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's config: an interrupted one's first, then what Optuna asks for."""
@@ -154,11 +209,11 @@ class StudySearch(Searcher):  # type: ignore[misc]
             results = [Result(**r) for r in json.loads(trial.user_attrs.get(_RESULTS, "[]"))]
         else:
             begun = [t for t in self._study.get_trials(deepcopy=False) if t.state.name != "WAITING"]
-            if len(begun) >= self._budget or (self._deadline and time.time() > self._deadline):
+            if len(begun) >= self._spec.budget.trials or self._over():
                 return Searcher.FINISHED
             trial = self._study.ask()
             results = []
-        config = sample(trial, self._search)
+        config = sample(trial, self._spec.search)
         self._trials[trial_id], self._results[trial_id] = trial, results
         return {"number": trial.number, "config": config.model_dump(mode="json")}
 
@@ -167,10 +222,12 @@ class StudySearch(Searcher):  # type: ignore[misc]
         if METRIC not in result or math.isnan(result[METRIC]):
             return
         known = self._results[trial_id]
-        if known and result[TIME] <= known[-1].step:
+        if known and result[STEP] <= known[-1].step:
             return
         scored = Result(
-            step=result[TIME],
+            step=result[STEP],
+            rung=result[RUNG],
+            total=result["total_steps"],
             score=result[METRIC],
             scores=json.loads(result["scores"]),
             checkpoint=result["checkpoint_path"],
@@ -180,7 +237,8 @@ class StudySearch(Searcher):  # type: ignore[misc]
         )
         known.append(scored)
         trial = self._trials[trial_id]
-        trial.report(scored.score, scored.step)
+        if len(self._study.directions) == 1:  # Optuna keeps no curves of several
+            trial.report(scored.score, scored.step)
         trial.set_user_attr(_RESULTS, json.dumps([asdict(r) for r in known]))
 
     def on_trial_complete(
@@ -198,13 +256,21 @@ class StudySearch(Searcher):  # type: ignore[misc]
         if reason or not known:
             trial.set_user_attr(_REASON, reason or "it ended without a result")
             self._study.tell(trial, state=TrialState.FAIL)
-        elif known[-1].step < self._total_steps:
-            late = self._deadline is not None and time.time() > self._deadline
-            why = "the sweep's time was up" if late else "others were better there"
+        elif known[-1].rung < self._last:
+            why = "the sweep's time was up" if self._over() else "others were better there"
             trial.set_user_attr(_REASON, f"stopped at step {known[-1].step}: {why}")
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(trial, known[-1].score)
+            self._tell(trial, known[-1])
+
+    def _tell(self, trial: Any, result: Result) -> None:
+        """The figures of a whole trial, one for each goal."""
+        values = [score_of(result.scores, goal) for goal in self._spec.goals]
+        if any(value is None for value in values):
+            trial.set_user_attr(_REASON, "a figure that the objective asks for was not measured")
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, [value for value in values if value is not None])
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the study is its own record."""

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from fcray.spec import (
     ARTICLE_DEFAULTS,
     Choice,
+    Domain,
     LogUniform,
     LoraConfig,
     SearchSpec,
     Shares,
     Simplex,
+    SweepSpec,
     Uniform,
+    holds,
 )
 
 _POINT = "config"
@@ -52,24 +54,105 @@ def seed_points(search: SearchSpec) -> list[LoraConfig]:
     return points
 
 
-def domains(search: SearchSpec) -> Iterator[tuple[str, Any]]:
-    """Name and domain of every swept field, in the order of `LoraConfig`."""
-    for name in LoraConfig.model_fields:
-        domain = getattr(search, name)
-        if isinstance(domain, Choice | Uniform | LogUniform | Simplex):
-            yield name, domain
+def count_points(search: SearchSpec, most: int) -> int | None:
+    """How many different points the space has; None where they are `most` or more, or endless."""
+    points: list[dict[str, Any]] = [{}]
+    usual = {name: field.default for name, field in LoraConfig.model_fields.items()}
+    fixed = {n: v for n in usual if not isinstance(v := getattr(search, n), Domain)}
+    for name, domain in search.in_order():
+        if not isinstance(domain, Choice):
+            return None
+        points = [
+            {**point, name: value}
+            for point in points
+            for value in (
+                domain.choice if holds(domain.when, usual | fixed | point) else (usual[name],)
+            )
+        ]
+        if len(points) >= most:
+            return None
+    return len({json.dumps(point, sort_keys=True) for point in points})
+
+
+def check_space(spec: SweepSpec) -> None:
+    """Refuse a sweep of more trials than there are points.
+
+    Raises
+    ------
+    UserError: Some of the trials would be repetitions.
+    """
+    trials, first = spec.budget.trials, seed_points(spec.search)
+    points = count_points(spec.search, trials)
+    if points is None:
+        return
+    outside = sum(parameters_of(point, spec.search) is None for point in first)
+    if trials > points + outside:
+        swept = f"the space has {points} points" if points > 1 else "nothing is swept"
+        more = f" and {outside} more are given" if outside else ""
+        raise spec.error(
+            f"{swept}{more}, so that some of {trials} trials would be repetitions; "
+            f"ask for {points + outside} at most",
+            *("budget", "trials"),
+        )
 
 
 def sample(trial: Any, search: SearchSpec) -> LoraConfig:
     """The config of an Optuna trial: the enqueued point if it has one, else the sampler's choice."""
     if _POINT in trial.user_attrs:
-        return LoraConfig.model_validate_json(trial.user_attrs[_POINT])
-    values = {name: getattr(search, name) for name in LoraConfig.model_fields}
-    for name, domain in domains(search):
-        values[name] = _suggest(trial, name, domain)
+        point = LoraConfig.model_validate_json(trial.user_attrs[_POINT])
+        if parameters_of(point, search) is not None:  # so that the sampler learns from it
+            for name, domain in _swept(search, point.model_dump()):
+                _suggest(trial, name, domain)
+        return point
+    usual = {name: field.default for name, field in LoraConfig.model_fields.items()}
+    swept = dict(search.domains())
+    values = {name: usual[name] if name in swept else getattr(search, name) for name in usual}
+    for name, domain in search.in_order():
+        if holds(domain.when, values):
+            values[name] = _suggest(trial, name, domain)
     config = LoraConfig.model_validate(values)
     trial.set_user_attr(_POINT, config.model_dump_json())
     return config
+
+
+def _swept(search: SearchSpec, values: dict[str, Any]) -> list[tuple[str, Domain]]:
+    """The fields that are swept in a trial with these values."""
+    return [(name, domain) for name, domain in search.in_order() if holds(domain.when, values)]
+
+
+def parameters_of(point: LoraConfig, search: SearchSpec) -> dict[str, Any] | None:
+    """The parameters by which Optuna would have come to `point`; None where it lies outside the space."""
+    values = point.model_dump()
+    swept = dict(_swept(search, values))
+    usual = {name: field.default for name, field in LoraConfig.model_fields.items()}
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        domain = getattr(search, name)
+        if name in swept:
+            parameters = _parameters(name, domain, value)
+            if parameters is None:
+                return None
+            found |= parameters
+        else:
+            fixed = usual[name] if isinstance(domain, Domain) else domain
+            if LoraConfig.model_validate({name: fixed}).model_dump()[name] != value:
+                return None
+    return found
+
+
+def _parameters(name: str, domain: Domain, value: Any) -> dict[str, Any] | None:
+    if isinstance(domain, Uniform | LogUniform):
+        low, high = domain.uniform if isinstance(domain, Uniform) else domain.log_uniform
+        return {name: float(value)} if low <= value <= high else None
+    if isinstance(domain, Simplex):
+        if min(value) < domain.minimum - 1e-9:
+            return None
+        u1, u2 = unit_from_shares(value, domain.minimum)
+        return {f"{name}_u1": u1, f"{name}_u2": u2}
+    for one in domain.choice if isinstance(domain, Choice) else ():
+        if LoraConfig.model_validate({name: one}).model_dump()[name] == value:
+            return {name: json.dumps(one)}
+    return None
 
 
 def config_of(frozen: Any) -> LoraConfig:
@@ -77,12 +160,13 @@ def config_of(frozen: Any) -> LoraConfig:
     return LoraConfig.model_validate_json(frozen.user_attrs[_POINT])
 
 
-def enqueue(study: Any, point: LoraConfig) -> None:
+def enqueue(study: Any, point: LoraConfig, search: SearchSpec) -> None:
     """Ask `study` to try `point` next; it may lie outside the space."""
-    study.enqueue_trial({}, user_attrs={_POINT: point.model_dump_json()})
+    parameters = parameters_of(point, search) or {}
+    study.enqueue_trial(parameters, user_attrs={_POINT: point.model_dump_json()})
 
 
-def _suggest(trial: Any, name: str, domain: Choice | Uniform | LogUniform | Simplex) -> Any:
+def _suggest(trial: Any, name: str, domain: Domain) -> Any:
     if isinstance(domain, Uniform):
         return trial.suggest_float(name, *domain.uniform)
     if isinstance(domain, LogUniform):
@@ -91,6 +175,7 @@ def _suggest(trial: Any, name: str, domain: Choice | Uniform | LogUniform | Simp
         u1 = trial.suggest_float(f"{name}_u1", 0.0, 1.0)
         u2 = trial.suggest_float(f"{name}_u2", 0.0, 1.0)
         return shares_from_unit(u1, u2, domain.minimum)
+    assert isinstance(domain, Choice)
     # Optuna's categories are scalars: lists travel as JSON.
     texts = [json.dumps(value) for value in domain.choice]
     return json.loads(trial.suggest_categorical(name, texts))

@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from fcray.evaluation.pool import EvaluationPool, read_adapter
 from fcray.metrics import score
 from fcray.spec import LoraConfig, SweepSpec
 from fcray.sweep.mailbox import Mailbox
-from fcray.sweep.scheduler import METRIC, TIME, rung_steps
+from fcray.sweep.scheduler import METRIC, RUNG, STEP, rung_steps
 from fcray.tools import Example
 from fcray.tracking.record import score_of
 from fcray.tracking.wandb_run import TrialTracker
@@ -87,7 +87,10 @@ def thinned(steps: Sequence[StepRecord]) -> list[tuple[int, int, float]]:
 class _Reports:
     """What becomes of a worker's steps and checkpoints: tracked, scored, reported."""
 
-    def __init__(self, context: TrialContext, number: int, tracker: TrialTracker) -> None:
+    def __init__(
+        self, context: TrialContext, number: int, tracker: TrialTracker, rungs: Mapping[int, int]
+    ) -> None:
+        self._rungs = rungs
         self._context = context
         self._number = number
         self._tracker = tracker
@@ -111,17 +114,23 @@ class _Reports:
 
         outcomes = self._context.pool.evaluate(read_adapter(checkpoint.folder), "validation")
         found = score(outcomes, bootstrap=0)
-        scores = {
+        size = (checkpoint.folder / "adapter_model.safetensors").stat().st_size
+        scores: dict[str, float | None] = {
             "intent_accuracy": found.intent_accuracy,
             "argument_f1": found.argument_f1,
             "frame_accuracy": found.frame_accuracy,
+            "latency_p50": found.latency.p50 if found.latency else None,
+            "latency_p95": found.latency.p95 if found.latency else None,
+            "adapter_mebibytes": size / 2**20,
         }
         self._tracker.log(scores, checkpoint.step)
         self._tell(self._health.scores(checkpoint.step, found.intent_accuracy, found.argument_f1))
         alarms, self._alarms = self._alarms, []
         ray.train.report(
             {
-                TIME: checkpoint.step,
+                STEP: checkpoint.step,
+                RUNG: self._rungs[checkpoint.step],
+                "total_steps": checkpoint.total_steps,
                 METRIC: score_of(scores, self._context.spec.objective),
                 "scores": json.dumps(scores),
                 "losses": json.dumps(thinned(checkpoint.steps)),
@@ -138,8 +147,9 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     import torch
 
     from fcray import models
+    from fcray.prompting import Renderer
     from fcray.training.checkpoints import is_whole
-    from fcray.training.trainer import total_steps, train
+    from fcray.training.trainer import total_steps, train_rows, trainable_rows
 
     spec = context.spec
     torch.set_num_threads(spec.resources.threads or max(1, int(spec.resources.cpus)))
@@ -147,7 +157,12 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     tracker = TrialTracker.open(
         spec.tracking, spec.name, number, lora.model_dump(mode="json"), Path(context.folder)
     )
-    reports = _Reports(context, number, tracker)
+    training = lora.training(spec.training)
+    storage = models.training_storage(spec.model, models.default_device())
+    base = models.load(spec.model, storage=storage)
+    rows, _ = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
+    rungs = rung_steps(total_steps(len(rows), training), spec.scheduler)
+    reports = _Reports(context, number, tracker, rungs)
     start = ray.train.get_checkpoint()
     resuming = start.as_directory() if start else contextlib.nullcontext(None)
     failed = True
@@ -157,15 +172,13 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
             if folder and not is_whole(folder):
                 logger.warning("trial %d begins anew: its checkpoint is torn", number)
                 folder = None
-            train(
-                models.load(spec.model),
-                examples,
+            train_rows(
+                base,
+                rows,
                 lora,
-                spec.training,
+                training,
                 folder=Path(scratch),
-                checkpoint_steps=rung_steps(
-                    total_steps(len(examples), spec.training), spec.scheduler
-                ),
+                checkpoint_steps=list(rungs),
                 on_checkpoint=reports.on_checkpoint,
                 on_step=reports.on_step,
                 resume_from=folder,

@@ -31,16 +31,33 @@ Figure = Annotated[float | None, BeforeValidator(_finite)]
 Status = Literal["completed", "stopped", "failed", "running"]
 
 
-def score_of(scores: Mapping[str, float | None], objective: str) -> float | None:
-    """The one number by which trials are compared, as `fcray.spec.SweepSpec.objective` names it.
+Goal = str | dict[str, float]
+"""A metric, or a weighted mean of metrics."""
 
-    `mean` is the mean of intent accuracy and argument F1; None when a part of it is missing.
+Goals = Goal | list[Goal]
+"""As `fcray.spec.SweepSpec.objective`."""
+
+MEAN: Goal = {"intent_accuracy": 1.0, "argument_f1": 1.0}
+"""What `mean` stands for."""
+
+
+def score_of(scores: Mapping[str, float | None], objective: Any) -> float | None:
+    """The one number by which trials are compared: the objective, or the first of several.
+
+    None when a part of it is missing.
     """
-    if objective != "mean":
-        return scores.get(objective)
-    parts = [scores.get("intent_accuracy"), scores.get("argument_f1")]
-    found = [part for part in parts if part is not None]
-    return sum(found) / len(found) if len(found) == len(parts) else None
+    if isinstance(objective, list | tuple):
+        objective = objective[0]
+    weights = MEAN if objective == "mean" else objective
+    if isinstance(weights, str):
+        return scores.get(weights)
+    total = 0.0
+    for name, weight in weights.items():
+        value = score_of(scores, name)
+        if value is None:
+            return None
+        total += weight * value
+    return total / sum(weights.values())
 
 
 class _Record(BaseModel):
@@ -186,7 +203,7 @@ class RunRecord(_Record):
 
     name: str
     date: datetime | None = None
-    objective: str = "mean"
+    objective: Goals = "mean"
     machine: dict[str, Any] = {}
     versions: dict[str, Any] = {}
     before: ScoreRecord | None = None

@@ -53,8 +53,8 @@ def render(run: RunRecord) -> str:
     """The whole page."""
     run = RunRecord.model_validate_json(run.to_json())  # as it would be read from a file
     figures: list[Figure] = []
-    shown = [(s, _section(s, figures)) for s in sections(run)]
-    parts = [(section.title, part) for section, part in shown if part]
+    shown = [(s, section(s, figures)) for s in sections(run)]
+    parts = [(one.title, part) for one, part in shown if part]
     links = [element("a", title, href=f"#{_anchor(title)}") for title, _ in parts]
     body = join(
         fragments.header(run),
@@ -63,7 +63,7 @@ def render(run: RunRecord) -> str:
         if parts
         else element("p", "Nothing has been measured yet.", class_="note"),
     )
-    return page(f"{run.name} · fcray", body, _scripts(figures))
+    return page(f"{run.name} · fcray", body, scripts(figures))
 
 
 def page(title: str, body: Html, scripts: Html, style: Html | None = None) -> str:
@@ -132,28 +132,28 @@ def _answers(run: RunRecord) -> list[Section]:
     ]
 
 
-def _section(section: Section, figures: list[Figure]) -> Html:
+def section(part: Section, figures: list[Figure]) -> Html:
     """The section's markup; its figures join `figures`, by whose index the page finds them."""
     shown = []
-    for title, figure in section.plots:
+    for title, figure in part.plots:
         if figure is not None:
             kind = "plot dense" if title == DENSE else "plot"
             box = element("div", class_=kind, data_plot=str(len(figures)))
             shown.append(element("figure", element("figcaption", title), box))
             figures.append(figure)
-    if not shown and not section.body:
+    if not shown and not part.body:
         return Html()
     return element(
         "section",
-        element("h2", section.title),
-        element("p", section.note, class_="note") if section.note else Html(),
-        section.body,
+        element("h2", part.title),
+        element("p", part.note, class_="note") if part.note else Html(),
+        part.body,
         element("div", *shown, class_="plots") if shown else Html(),
-        id=_anchor(section.title),
+        id=_anchor(part.title),
     )
 
 
-def _scripts(figures: list[Figure]) -> Html:
+def scripts(figures: list[Figure]) -> Html:
     """The plots' data and what draws them; nothing where there is no plot."""
     if not figures:
         return Html()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from fcray.spec import TrackingSpec
-from fcray.tracking.record import RunRecord, TrialRecord, score_of
+from fcray.tracking.record import Goals, RunRecord, TrialRecord, score_of
 from fcray.tracking.wording import METRICS, STAGES, modules
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _write_summary(run: Run, record: RunRecord) -> None:
     run.summary.update(_sweep_figures(record))
 
 
-def _row(trial: TrialRecord, objective: str) -> dict[str, Any]:
+def _row(trial: TrialRecord, objective: Goals) -> dict[str, Any]:
     """One line of the table: the same columns, of one type each, for every trial."""
     shares = dict(
         zip(("intent", "arguments", "joint"), trial.config.get("shares") or (), strict=False)

@@ -29,11 +29,26 @@ STAGES = ("intent", "arguments", "joint")
 """The curriculum's stages in order; `LoraConfig.shares` gives each one's share of the steps."""
 
 
-def objective_name(objective: str) -> str:
+COSTS = {
+    "latency_p50": "Latency, median",
+    "latency_p95": "Latency, P95",
+    "adapter_mebibytes": "Adapter size",
+}
+"""What is better when it is smaller: seconds, and MiB."""
+
+
+def objective_name(objective: Any) -> str:
     """What the sweep maximised, for people."""
+    if isinstance(objective, list | tuple):
+        first, *others = [objective_name(one) for one in objective]
+        return f"{first}, beside {' and '.join(others)}" if others else first
+    if isinstance(objective, dict):
+        parts = [f"{number(weight)} x {objective_name(name)}" for name, weight in objective.items()]
+        return f"weighted mean of {' and '.join(parts)}"
     if objective == "mean":
         return "mean of intent accuracy and argument F1"
-    return METRICS.get(objective, objective).lower().replace(" f1", " F1")
+    name: str = {**METRICS, **COSTS}.get(objective, objective)
+    return name.lower().replace(" f1", " F1").replace("p95", "P95")
 
 
 def percent(value: float | None) -> str:

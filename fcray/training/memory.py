@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fcray.errors import UserError
-from fcray.models import NF4_BLOCK, default_device, default_dtype, default_storage
+from fcray.models import NF4_BLOCK, default_device, default_dtype, training_storage
 from fcray.spec import LoraConfig, ModelSpec, TrainingSpec
 from fcray.training.loss import LABELS
 
@@ -130,7 +130,7 @@ class Numerics:
         return cls(
             device.type,
             default_dtype(model, device).itemsize,
-            default_storage(model, device) == "packed",
+            training_storage(model, device) == "packed",
             model.double_quantization,
         )
 

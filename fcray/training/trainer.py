@@ -93,9 +93,27 @@ def render_rows(
     return kept, len(rows) - len(kept)
 
 
-def total_steps(examples: int, training: TrainingSpec) -> int:
+def trainable_rows(
+    renderer: Renderer, examples: Sequence[Example], cutoff: int
+) -> tuple[list[RenderedExample], int]:
+    """As `render_rows`, where there must be some.
+
+    Raises
+    ------
+    UserError: No row fits the cutoff.
+    """
+    rows, left_out = render_rows(renderer, examples, cutoff)
+    if not rows:
+        raise UserError(
+            f"all {left_out} examples are longer than the cutoff of {cutoff} tokens",
+            field="training.cutoff",
+        )
+    return rows, left_out
+
+
+def total_steps(rows: int, training: TrainingSpec) -> int:
     """Optimizer steps of a whole run."""
-    return max(1, round(math.ceil(examples / training.batch) * training.epochs))
+    return max(1, round(math.ceil(rows / training.batch) * training.epochs))
 
 
 def train(
@@ -124,12 +142,7 @@ def train(
         room in memory.
     DivergedError: The loss is NaN or infinite.
     """
-    rows, left_out = render_rows(Renderer(base.tokenizer), examples, training.cutoff)
-    if not rows:
-        raise UserError(
-            f"all {left_out} examples are longer than the cutoff of {training.cutoff} tokens",
-            field="training.cutoff",
-        )
+    rows, left_out = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
     result = train_rows(
         base,
         rows,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,38 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from fcray.spec import LoraConfig, SearchSpec
-from fcray.sweep.scheduler import METRIC, TIME
-from fcray.sweep.search import StudySearch, open_study, trials_of
+from fcray.errors import UserError
+from fcray.spec import BudgetSpec, DataSpec, LoraConfig, SamplerSpec, SearchSpec, SweepSpec
+from fcray.sweep.scheduler import METRIC, RUNG, STEP
+from fcray.sweep.search import StudySearch, open_study, sampler_for, trials_of
 
-SEARCH = SearchSpec(first=(LoraConfig(rank=8),))
+SPEC = SweepSpec(
+    name="s",
+    data=DataSpec(catalogs=("data",)),
+    search=SearchSpec(first=(LoraConfig(rank=8),)),
+    budget=BudgetSpec(trials=4),
+)
+RUNGS = {10: 1, 20: 1, 80: 2}
 
 
-def study_at(folder: Path) -> optuna.Study:
-    return open_study(folder / "study.journal", "s", seed=0, trials=4)
+def study_at(folder: Path, spec: SweepSpec = SPEC) -> optuna.Study:
+    return open_study(folder / "study.journal", spec)
 
 
-def searcher(study: optuna.Study, budget: int = 4, **options: Any) -> StudySearch:
-    return StudySearch(study, SEARCH, total_steps=80, budget=budget, **options)
+def searcher(
+    study: optuna.Study, budget: int = 4, over: bool = False, spec: SweepSpec = SPEC
+) -> StudySearch:
+    spec = spec.with_changes(budget=BudgetSpec(trials=budget))
+    return StudySearch(study, spec, last=2, over=lambda: over)
 
 
-def letter(step: int, score: float) -> dict[str, Any]:
+def letter(step: int, score: float, **scores: float) -> dict[str, Any]:
     return {
-        TIME: step,
+        STEP: step,
+        RUNG: RUNGS[step],
         METRIC: score,
-        "scores": json.dumps({"intent_accuracy": score, "argument_f1": score}),
+        "total_steps": 80,
+        "scores": json.dumps({"intent_accuracy": score, "argument_f1": score, **scores}),
         "losses": json.dumps([[step, 3, 0.5]]),
         "checkpoint_path": f"/checkpoints/{step}",
     }
@@ -107,9 +118,63 @@ def test_the_budget_counts_all_runs(tmp_path: Path) -> None:
     assert again.suggest("c") == Searcher.FINISHED
 
 
-def test_no_trial_starts_after_the_deadline(tmp_path: Path) -> None:
-    search = searcher(study_at(tmp_path), deadline=time.time() - 1)
+def test_no_trial_starts_when_time_is_up(tmp_path: Path) -> None:
+    search = searcher(study_at(tmp_path), over=True)
     assert search.suggest("a") == Searcher.FINISHED
+
+
+def test_of_several_goals_each_is_told(tmp_path: Path) -> None:
+    spec = SPEC.with_changes(objective=("mean", "latency_p50"))
+    study = study_at(tmp_path, spec)
+    search = searcher(study, spec=spec)
+    for name, step in (("whole", 80), ("stopped", 20), ("unmeasured", 80)):
+        search.suggest(name)
+        scores = {} if name == "unmeasured" else {"latency_p50": 0.25}
+        search.on_trial_complete(name, letter(step, 0.5, **scores))
+    assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.trials[0].values == [0.5, 0.25]
+    states = [trial.state for trial in study.trials[:3]]
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
+    assert "was not measured" in trials_of(study)[2].reason
+    assert [trial.number for trial in study.best_trials] == [0]
+
+
+def test_a_weighted_mean_is_one_goal(tmp_path: Path) -> None:
+    spec = SPEC.with_changes(objective={"argument_f1": 3.0, "frame_accuracy": 1.0})
+    study = study_at(tmp_path, spec)
+    search = searcher(study, spec=spec)
+    search.suggest("a")
+    search.on_trial_complete("a", letter(80, 0.8, frame_accuracy=0.4))
+    assert study.trials[0].value == pytest.approx(0.7)
+
+
+SAMPLERS = {
+    "tpe": optuna.samplers.TPESampler,
+    "random": optuna.samplers.RandomSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "optuna.samplers:QMCSampler": optuna.samplers.QMCSampler,
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_samplers_by_name_and_by_import_path(kind: str) -> None:
+    spec = SPEC.with_changes(sampler=SamplerSpec(kind=kind))
+    assert type(sampler_for(spec)) is SAMPLERS[kind]
+
+
+BAD_SAMPLERS: dict[str, tuple[dict[str, Any], str]] = {
+    "no module": ({"kind": "nowhere.at.all:Sampler"}, r"sampler\.kind: cannot be imported"),
+    "no class": ({"kind": "optuna.samplers:Sampler"}, r"sampler\.kind: cannot be imported"),
+    "no sampler": ({"kind": "builtins:dict"}, r"sampler\.kind: this is none of Optuna's"),
+    "bad option": ({"options": {"depth": 3}}, r"sampler\.options: the sampler refuses them"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SAMPLERS)
+def test_a_bad_sampler_is_pointed_at(case: str) -> None:
+    fields, message = BAD_SAMPLERS[case]
+    with pytest.raises(UserError, match=message):
+        sampler_for(SPEC.with_changes(sampler=SamplerSpec.model_validate(fields)))
 
 
 def test_the_study_opens_by_optunas_own_means(tmp_path: Path) -> None:

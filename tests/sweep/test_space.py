@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcray.spec import ARTICLE_DEFAULTS, Choice, LogUniform, LoraConfig, SearchSpec, Simplex
+from fcray.errors import UserError
+from fcray.spec import (
+    ARTICLE_DEFAULTS,
+    BudgetSpec,
+    Choice,
+    DataSpec,
+    LogUniform,
+    LoraConfig,
+    SearchSpec,
+    Simplex,
+    SweepSpec,
+)
 from fcray.sweep import space
 
 unit = st.floats(0, 1, allow_nan=False)
@@ -46,9 +57,82 @@ def test_the_article_is_second_among_the_seed_points() -> None:
 
 def test_an_enqueued_point_may_lie_outside_the_space() -> None:
     study = optuna.create_study()
-    space.enqueue(study, ARTICLE_DEFAULTS)
     search = SearchSpec(learning_rate=LogUniform(log_uniform=(1e-3, 1e-2)))
-    assert space.sample(study.ask(), search) == ARTICLE_DEFAULTS
+    space.enqueue(study, ARTICLE_DEFAULTS, search)
+    trial = study.ask()
+    assert space.sample(trial, search) == ARTICLE_DEFAULTS
+    assert trial.params == {}
+
+
+def test_the_sampler_learns_from_an_enqueued_point_of_the_space() -> None:
+    study = optuna.create_study()
+    search = SearchSpec(
+        rank=Choice(choice=(8, 16)),
+        learning_rate=LogUniform(log_uniform=(1e-3, 1e-2)),
+        target_modules=Choice(choice=("all-linear", ["q_proj"])),
+        shares=Simplex(),
+    )
+    point = LoraConfig(
+        rank=16, learning_rate=2e-3, target_modules=("q_proj",), shares=(0.2, 0.3, 0.5)
+    )
+    space.enqueue(study, point, search)
+    trial = study.ask()
+    assert space.sample(trial, search) == point
+    assert trial.params["rank"] == "16"
+    assert trial.params["target_modules"] == '["q_proj"]'
+    assert trial.params["learning_rate"] == 2e-3
+    drawn = space.shares_from_unit(trial.params["shares_u1"], trial.params["shares_u2"])
+    assert drawn == pytest.approx(point.shares)
+
+
+CONDITIONAL = SearchSpec(
+    lora_plus=LogUniform(log_uniform=(2, 16), when={"rslora": True, "rank": [8, 16]}),
+    rslora=Choice(choice=(True, False), when={"dora": False}),
+    dora=Choice(choice=(True, False)),
+    rank=Choice(choice=(8, 16, 32)),
+    batch=Choice(choice=(2, 4)),
+)
+
+
+def test_a_field_is_swept_only_when_its_condition_holds() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen = set()
+    for _ in range(200):
+        trial = study.ask()
+        config = space.sample(trial, CONDITIONAL)
+        assert ("rslora" in trial.params) == (not config.dora)
+        assert ("lora_plus" in trial.params) == (config.rslora and config.rank in (8, 16))
+        assert (config.lora_plus > 1) == ("lora_plus" in trial.params)
+        assert not (config.dora and config.rslora)
+        assert space.parameters_of(config, CONDITIONAL) == trial.params
+        seen.add((config.dora, config.rslora, config.rank))
+    assert len(seen) == 9
+
+
+def test_points_are_counted() -> None:
+    assert space.count_points(SearchSpec(), 10) == 1
+    assert space.count_points(SearchSpec(rank=Choice(choice=(8, 16, 8))), 10) == 2
+    assert space.count_points(SearchSpec(shares=Simplex()), 10) is None
+    conditional = SearchSpec(
+        rank=Choice(choice=(8, 16)), dropout=Choice(choice=(0.0, 0.1, 0.2), when={"rank": 16})
+    )
+    assert space.count_points(conditional, 10) == 4
+    assert space.count_points(conditional, 4) is None
+
+
+@pytest.mark.parametrize(
+    ("search", "trials", "message"),
+    [
+        (SearchSpec(), 3, "nothing is swept and 1 more are given, so that some of 3 trials"),
+        (SearchSpec(baseline=False), 2, "nothing is swept, so that some of 2 trials"),
+        (SearchSpec(rank=Choice(choice=(8, 16))), 4, "the space has 2 points and 1 more"),
+    ],
+)
+def test_more_trials_than_points_are_refused(search: SearchSpec, trials: int, message: str) -> None:
+    spec = SweepSpec(name="s", data=DataSpec(catalogs=("data",)), search=search)
+    with pytest.raises(UserError, match=rf"budget\.trials: {message}"):
+        space.check_space(spec.with_changes(budget=BudgetSpec(trials=trials)))
+    space.check_space(spec.with_changes(budget=BudgetSpec(trials=trials - 1)))
 
 
 def test_a_sample_lies_in_the_space_and_is_remembered() -> None:

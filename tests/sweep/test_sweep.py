@@ -22,7 +22,7 @@ from fcray.errors import UserError
 from fcray.job import Job
 from fcray.registry import CHAMPION
 from fcray.spec import BudgetSpec, LoraConfig, ResourcesSpec, SearchSpec
-from fcray.sweep import run
+from fcray.sweep import scheduler
 from fcray.sweep.run import find_folder, make_folder
 from fcray.sweep.scheduler import ResumableAsha
 from fcray.sweep.search import open_study, trials_of
@@ -30,6 +30,9 @@ from fcray.sweep.session import ray_session
 from tests.sweep.conftest import tiny_spec
 
 pytestmark = pytest.mark.ray
+
+TINY = tiny_spec(Path("base"), Path("storage"))
+"""For its name and its goals."""
 
 
 class Silent:
@@ -102,7 +105,7 @@ class StopsFirst(ResumableAsha):
 def test_a_stopped_trial_gives_its_cpus_back(
     ray_cluster: None, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "ResumableAsha", StopsFirst)
+    monkeypatch.setattr(scheduler, "ResumableAsha", StopsFirst)
     everything = ResourcesSpec(cpus=os.cpu_count() or 1)
     budget = BudgetSpec(trials=2)
     job = Job(tiny_spec(tiny_folder, tmp_path, resources=everything, budget=budget), Silent())
@@ -192,7 +195,7 @@ def scored_steps(folder: Path) -> int:
     journal = folder / "runs" / "tiny" / "study.journal"
     if not journal.is_file():
         return 0
-    return sum(len(t.results) for t in trials_of(open_study(journal, "tiny", 0, 2)))
+    return sum(len(t.results) for t in trials_of(open_study(journal, TINY)))
 
 
 @pytest.mark.timeout(600)
@@ -212,14 +215,14 @@ def test_an_ended_sweep_leaves_nothing_and_goes_on(
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert said.endswith("fcray: stopped; the same command goes on from here\n")
-    before = trials_of(open_study(tmp_path / "runs/tiny/study.journal", "tiny", 0, 2))
+    before = trials_of(open_study(tmp_path / "runs/tiny/study.journal", TINY))
     kept = {(t.number, r.step): r.checkpoint for t in before for r in t.results}
     assert kept
     with running(spec_file, f"{tmp_path}-second") as process:
         process.wait(timeout=300)
         assert process.returncode == 0, process.stderr and process.stderr.read().decode()
         wait_for(lambda: not descendants(f"{tmp_path}-second"), 60)
-    trials = trials_of(open_study(tmp_path / "runs/tiny/study.journal", "tiny", 0, 2))
+    trials = trials_of(open_study(tmp_path / "runs/tiny/study.journal", TINY))
     assert sorted(t.number for t in trials) == [0, 1]
     assert all(t.status in ("completed", "stopped") for t in trials)
     after = {(t.number, r.step): r.checkpoint for t in trials for r in t.results}

@@ -7,8 +7,8 @@ browsers without a GPU are giving up, and it does not print.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from fcray.tracking.plots.style import MUTED, SCALE, Figure, Trace, figure, on_scale, trace
 from fcray.tracking.record import RunRecord, TrialRecord, score_of
@@ -47,21 +47,34 @@ def parallel_coordinates(run: RunRecord) -> Figure | None:
     if len(scored) < 2:
         return None
     axes = [
-        _axis("rank", [float(s.trial.config["rank"]) for s in scored], number, math.log2),
-        _axis("learning rate", [s.trial.config["learning_rate"] for s in scored], rate, math.log10),
-        *(
-            _axis(stage, [s.trial.config["shares"][i] for s in scored], _share, None)
-            for i, stage in enumerate(STAGES)
-        ),
+        *axes_of([s.trial.config for s in scored]),
         _axis("score", [s.score for s in scored], percent, None),
     ]
     low, high = scored[0].score, scored[-1].score
     traces = [
-        _trial_line(s, axes, row, on_scale(s.score, low, high)) for row, s in enumerate(scored)
+        line(axes, row, on_scale(s.score, low, high), _trial_text(s))
+        for row, s in enumerate(scored)
     ]
     traces[-1]["line"]["width"] = 4
+    return coordinates(traces, axes)
+
+
+def axes_of(configs: Sequence[Mapping[str, Any]]) -> list[Axis]:
+    """Rank, learning rate (log) and shares of trials' settings."""
+    return [
+        _axis("rank", [float(config["rank"]) for config in configs], number, math.log2),
+        _axis("learning rate", [config["learning_rate"] for config in configs], rate, math.log10),
+        *(
+            _axis(stage, [config["shares"][i] for config in configs], _share, None)
+            for i, stage in enumerate(STAGES)
+        ),
+    ]
+
+
+def coordinates(lines: list[Trace], axes: list[Axis]) -> Figure:
+    """Lines through upright axes."""
     return figure(
-        traces,
+        lines,
         height=360,
         hovermode="closest",
         shapes=[_rule(i) for i in range(len(axes))],
@@ -99,6 +112,11 @@ def simplex(run: RunRecord) -> Figure | None:
         },
         hovertemplate="%{customdata}<extra></extra>",
     )
+    return triangle([points])
+
+
+def triangle(points: list[Trace]) -> Figure:
+    """Points in the triangle of the three stages' shares."""
     corners = {
         f"{axis}axis": {
             "title": {"text": stage},
@@ -108,7 +126,7 @@ def simplex(run: RunRecord) -> Figure | None:
         for axis, stage in zip("abc", STAGES, strict=True)
     }
     margin = {"l": 56, "r": 10, "t": 40, "b": 40}
-    return figure([points], height=380, margin=margin, ternary=corners)
+    return figure(points, height=380, margin=margin, ternary=corners)
 
 
 def _label(one: Scored, scored: list[Scored]) -> str:
@@ -158,13 +176,21 @@ def _apart(ticks: Iterable[tuple[float, str]]) -> list[tuple[float, str]]:
     return kept + [tick for tick in ordered[-1:] if tick[0] - kept[-1][0] >= gap]
 
 
-def _trial_line(scored: Scored, axes: list[Axis], row: int, colour: str) -> Trace:
+def _trial_text(scored: Scored) -> str:
     config = scored.trial.config
-    text = (
-        f"trial {scored.trial.number}: rank {number(config['rank'])}, "
-        f"learning rate {rate(config['learning_rate'])}, shares {shares(config['shares'])}, "
-        f"score {percent(scored.score)}"
+    return f"trial {scored.trial.number}: {settings(config)}, score {percent(scored.score)}"
+
+
+def settings(config: Mapping[str, Any]) -> str:
+    """A trial's settings, as the axes have them."""
+    return (
+        f"rank {number(config['rank'])}, learning rate {rate(config['learning_rate'])}, "
+        f"shares {shares(config['shares'])}"
     )
+
+
+def line(axes: list[Axis], row: int, colour: str, text: str) -> Trace:
+    """The line of one trial, the `row`-th of those that the axes were made of."""
     return trace(
         "scatter",
         x=list(range(len(axes))),
