@@ -4,7 +4,9 @@ The quickstart's test requests, under its ten tools and under all tools of `data
 for the former. Each contender runs in a process of its own, in turn, on the same prompts as tokens.
 `generate` and `serve` are given the adapter merged into the very weights that the engine computes with, which
 is their faster way; llama.cpp gets those rounded to Q4_1. The engine and `generate` are measured in their own
-process, `serve` over HTTP from the same machine. The slow ones are asked fewer requests, in whole batches.
+process, `serve` over HTTP from the same machine. The slow ones are asked the first of the requests, in whole
+batches; how many stands beside each figure. llama.cpp runs without its repacked weights for AMX, with which
+it crashes; bitsandbytes' blocks (`packed`) without the layout for AVX512-BF16 (see `models.py`).
 """
 
 from __future__ import annotations
@@ -31,13 +33,20 @@ SINGLE = 16
 """Requests that are asked one at a time."""
 
 MAX_TOKENS = 72
-STORAGES = ("rounded", "packed")
+WAYS = {
+    "rounded": ("rounded", "auto"),
+    "packed": ("packed", "auto"),
+    "rounded, float32": ("rounded", "fp32"),
+    "packed, float32": ("packed", "fp32"),
+}
+"""How the base is held: storage and floats. CPUs that do not multiply bfloat16 faster take the last two."""
 SHORT, LONG = "ten tools", "all tools"
 CASES: dict[str, dict[str, Any]] = {
-    SHORT: {"generate": 192, "batches": [32], "few": 48, "crowd": 8},
-    LONG: {"generate": 32, "batches": [16, 32], "few": 0},
+    SHORT: {"ways": [*WAYS], "generate": 192, "batches": [32, 64], "few": 48, "crowd": 8},
+    LONG: {"ways": [*WAYS][:2], "generate": 32, "batches": [16, 32], "few": 16, "crowd": 8},
 }
-"""How many requests `generate` is asked in which batches, and how many (none: not asked) the others."""
+"""How the engine holds the base, how many requests `generate` is asked in which batches, and how many the
+others; `serve` is asked `crowd` at a time."""
 
 
 def spec_of() -> Any:
@@ -90,7 +99,6 @@ def prepare(scratch: Path) -> None:
 
     for case, settings in CASES.items():
         examples = examples_of(case)
-        asked = settings["few"] or settings["generate"]
         prompts = [renderer.prompt(one.messages, one.tools) for one in examples]
         calling = [index for index, one in enumerate(examples) if one.calls]
         job = {
@@ -114,7 +122,7 @@ def prepare(scratch: Path) -> None:
                 ]
                 for one in examples[: settings["few"]]
             ],
-            "single": [index for index in calling if index < asked][:SINGLE],
+            "single": [index for index in calling if index < settings["few"]][:SINGLE],
         }
         job_of(scratch, case).write_text(json.dumps(job), encoding="utf-8")
 
@@ -123,7 +131,7 @@ def job_of(scratch: Path, case: str) -> Path:
     return scratch / f"{case.replace(' ', '-')}.json"
 
 
-def ours(job: dict[str, Any], storage: str) -> dict[str, Any]:
+def ours(job: dict[str, Any], way: str) -> dict[str, Any]:
     """The engine on all requests, then on single ones, with the tools read before."""
     import torch
 
@@ -132,7 +140,9 @@ def ours(job: dict[str, Any], storage: str) -> dict[str, Any]:
     from fcray.inference import Engine, Request
 
     torch.set_num_threads(job["threads"])
-    engine = Engine(models.load(spec_of().model, storage=storage))  # type: ignore[arg-type]
+    storage, precision = WAYS[way]
+    model = spec_of().model.model_copy(update={"precision": precision})
+    engine = Engine(models.load(model, storage=storage))  # type: ignore[arg-type]
     engine.load_adapter("one", job["adapter"])
     examples = examples_of(job["case"])
     evaluate(engine, examples[:1], max_tokens=MAX_TOKENS)  # the base's: its tools are other numbers
@@ -182,6 +192,9 @@ def measure(python: str, rounds: int, path: Path) -> dict[str, list[dict[str, An
 
     def note(name: str, made: dict[str, Any]) -> None:
         found[name].append(made)
+        if "failed" in made:
+            print(f"{job['case']}, {name}: {made['failed']}", file=sys.stderr, flush=True)
+            return
         said = f"{rate(made):.2f} requests/s, {statistics.median(made['latencies']):.3f} s a call"
         print(f"{job['case']}, {name}: {said}", file=sys.stderr, flush=True)
 
@@ -189,21 +202,18 @@ def measure(python: str, rounds: int, path: Path) -> dict[str, list[dict[str, An
         return run([python, "-m", f"benchmarks.peers.{name}", str(path)])
 
     for _ in range(rounds):
-        for storage in STORAGES:
-            command = [sys.executable, "-m", "benchmarks.inference", "ours", str(path), storage]
-            note(f"fcray, {storage}", run(command))
+        for way in job["ways"]:
+            command = [sys.executable, "-m", "benchmarks.inference", "ours", str(path), way]
+            note(f"fcray, {way}", run(command))
         made = peer("generate")
         for size, one in made.pop("batches").items():
             texts = [tokenizer.decode(row, skip_special_tokens=True) for row in one["answers"]]
             note(f"generate, batch {size}", made | one | {"answers": texts})
-        if job["few"]:
-            for way, one in peer("serve")["ways"].items():
-                name = f"transformers serve, {way}, {job['crowd']} at a time"
-                if "failed" in one:
-                    print(f"{name}: {one['failed']}", file=sys.stderr)
-                else:
-                    note(name, one)
-            note("llama.cpp, Q4_1", peer("llamacpp"))
+        served = peer("serve")
+        for way, one in served["ways"].items():
+            name = f"transformers serve, {way}, {job['crowd']} at a time"
+            note(name, one | {"version": served["version"]})
+        note("llama.cpp, Q4_1", peer("llamacpp"))
     return dict(found)
 
 
@@ -234,14 +244,19 @@ def main(python: str, rounds: int, scratch: Path) -> None:
     publish("inference", figures, [Target(name, n, asked, n >= asked) for name, n, asked in ratios])
 
 
-def summary(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The figures of a contender."""
     first = runs[0]
-    made = {
+    if failed := [one["failed"] for one in runs if "failed" in one]:
+        return {"failed": failed[0]}
+    made: dict[str, Any] = {
+        "requests": len(first["answers"]),
         "requests a second": round(statistics.median(map(rate, runs)), 3),
         "seconds of a single call, median": round(latency(runs), 4),
         **{name: round(value, 4) for name, value in right(first["answers"]).items()},
     }
+    if "version" in first:
+        made["version"] = first["version"]
     if "mebibytes" in first:
         made["peak MiB"] = round(max(one["mebibytes"] for one in runs), 1)
     if "steps" in first:
@@ -257,10 +272,14 @@ def latency(runs: Sequence[dict[str, Any]]) -> float:
 
 def ratios_of(case: str, found: dict[str, list[dict[str, Any]]]) -> list[tuple[str, float, float]]:
     """How many times better than each peer's best way, and what is asked."""
-    own = found[f"fcray, {STORAGES[0]}"]
+    own = found["fcray, rounded"]
     ratios = []
     for peer in ("generate", "transformers serve"):
-        ways = [runs for name, runs in found.items() if name.startswith(peer)]
+        ways = [
+            runs
+            for name, runs in found.items()
+            if name.startswith(peer) and not any("failed" in one for one in runs)
+        ]
         if ways:
             best = max(statistics.median(map(rate, runs)) for runs in ways)
             more = statistics.median(map(rate, own)) / best

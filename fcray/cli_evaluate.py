@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fcray.errors import UserError
+from fcray.errors import FcrayError, UserError
+from fcray.metrics.values import Mode
 
 if TYPE_CHECKING:  # the command imports what it works with
     from fcray.evaluation.suites import Result, Suite
@@ -21,7 +22,9 @@ REGISTRY = Path("registry")
 def evaluate(
     spec: Annotated[
         Path | None,
-        typer.Argument(metavar="SPEC", help="a sweep spec; a version of a registry brings its own"),
+        typer.Argument(
+            metavar="SPEC", help="a sweep spec; a registry's or a run's adapter brings its own"
+        ),
     ] = None,
     adapter: Annotated[
         str | None,
@@ -46,6 +49,9 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="only the first so many of each split, kind or category"),
     ] = None,
+    values: Annotated[
+        Mode, typer.Option(help="how the values of arguments are compared: see the README")
+    ] = "normalised",
     html: Annotated[
         Path | None, typer.Option(help="page of the scores and the wrong answers to write")
     ] = None,
@@ -63,15 +69,18 @@ def evaluate(
     read = _read_spec(spec, adapter, registry)
     folder = _adapter_folder(adapter, registry or _registry_of(spec, read)) if adapter else None
     suites = [_suite(name, read, data, split, limit) for name in names]
-    results = _results(read, folder, suites, quiet=as_json)
+    results = _results(read, folder, suites, values, quiet=as_json)
     version = adapter if folder is None or Path(adapter or "") == folder else folder.name
     about = {"base": read.model.base, "adapter": version, "data": data, "limit": limit}
+    about["values"] = values
     if html is not None:
         _write_page(html, about, results)
 
     from fcray.console_evaluate import show_results
 
     show_results(about, results, html, as_json=as_json)
+    if lost := [reason for result in results for reason in result.suite.failures]:
+        raise FcrayError(f"not all requests were answered: {lost[0]}")
 
 
 def _suite_names(asked: list[str] | None, data: str | None, split: str | None) -> list[str]:
@@ -102,7 +111,7 @@ def _suite(
 
 
 def _results(
-    spec: SweepSpec, adapter: Path | None, suites: Sequence[Suite], *, quiet: bool
+    spec: SweepSpec, adapter: Path | None, suites: Sequence[Suite], values: Mode, *, quiet: bool
 ) -> list[Result]:
     """What comes of each suite, with a progress bar; one pool of actors answers all of them."""
     from fcray.console_evaluate import progress
@@ -118,7 +127,7 @@ def _results(
         try:
             pool.wait_ready()
             answers = [
-                pool.evaluate(
+                pool.run(
                     files,
                     one.name,
                     max_tokens=max(config.evaluation.max_tokens, one.tokens),
@@ -128,7 +137,10 @@ def _results(
             ]
         finally:
             pool.close()
-    return [result_of(one, found) for one, found in zip(suites, answers, strict=True)]
+    return [
+        result_of(one, found.outcomes, failures=found.failures, mode=values)
+        for one, found in zip(suites, answers, strict=True)
+    ]
 
 
 def _write_page(page: Path, about: Mapping[str, object], results: Sequence[Result]) -> None:
@@ -155,9 +167,11 @@ def _read_spec(spec: Path | None, adapter: str | None, registry: Path | None) ->
             field="SPEC",
         )
     manifest = _manifest(adapter, registry or REGISTRY)
+    if manifest is None and (of_run := _spec_of_run(Path(adapter))):
+        return SweepSpec.read(of_run)
     if manifest is None:
         raise UserError(
-            f"{adapter} is an adapter outside of a registry, so a sweep spec must be named",
+            f"{adapter} is an adapter outside of a registry and a run, so a sweep spec must be named",
             field="SPEC",
         )
     try:
@@ -169,6 +183,14 @@ def _read_spec(spec: Path | None, adapter: str | None, registry: Path | None) ->
             f"the spec in the manifest of {manifest.version} cannot be used ({problem}); name one",
             field="SPEC",
         ) from None
+
+
+def _spec_of_run(adapter: Path) -> Path | None:
+    """The spec of the run in whose folder an adapter lies; None outside of one."""
+    from fcray.sweep.run import RunFolder
+
+    runs = (RunFolder(folder) for folder in adapter.resolve().parents)
+    return next((run.spec for run in runs if run.spec.is_file() and run.study.is_file()), None)
 
 
 def _manifest(adapter: str, registry: Path) -> Manifest | None:

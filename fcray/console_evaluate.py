@@ -60,6 +60,8 @@ def show_results(
         console.print(f"\n[bold]{escape(result.suite.title)}[/]", soft_wrap=True)
         for one in tables(result):
             console.print(_table(one))
+        for reason in result.suite.failures:
+            console.print(f"[red]not answered:[/] {escape(reason)}", soft_wrap=True)
         console.print(f"{len(result.wrong):,} wrong answers", soft_wrap=True)
     if page is not None:
         console.print(f"page: {escape(str(page))}", soft_wrap=True)

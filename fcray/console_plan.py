@@ -41,7 +41,7 @@ def _asked(spec: SweepSpec) -> Facts:
     scheduler = {"asha": "ASHA", "median": "the median rule", "none": "nothing"}
     return [
         ("model", f"{spec.model.base}, {spec.model.quantization}"),
-        ("maximised", objective_name(spec.goals if len(spec.goals) > 1 else spec.goals[0])),
+        ("objective", objective_name(spec.objective)),
         ("sampler", spec.sampler.kind),
         ("ends after", " or ".join(ends)),
         ("stops trials early", scheduler[spec.scheduler.kind]),

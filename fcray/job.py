@@ -28,7 +28,7 @@ from fcray.spec import SweepSpec
 from fcray.sweep import run as sweep
 from fcray.sweep.memory import check_memory
 from fcray.sweep.search import StudyTrial, sampler_for
-from fcray.sweep.space import check_space
+from fcray.sweep.space import check_search
 from fcray.tracking.card import model_card
 from fcray.tracking.record import (
     Condition,
@@ -66,8 +66,8 @@ class Job:
 
     Raises
     ------
-    UserError: The space holds fewer points than trials, the sampler cannot be made, or the folder holds a
-        run with another spec.
+    UserError: The spec cannot be searched (see `check_search`), the sampler cannot be made, or the folder
+        holds a run with another spec.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Job:
 
     def __init__(self, spec: SweepSpec, reporter: Reporter, *, force: bool = False) -> None:
         self.spec = spec
-        check_space(spec)
+        check_search(spec)
         sampler_for(spec)  # one that cannot be made is refused now
         self.folder = sweep.find_folder(spec, force=force)
         self.registry = Registry(Path(spec.promotion.registry).expanduser().resolve())
@@ -86,13 +86,12 @@ class Job:
         self.record = self._begin()
 
     def _begin(self) -> RunRecord:
-        if self.folder.summary.is_file():
-            found = RunRecord.read(self.folder.summary)
-            self.finished = bool(found.phases.get("report"))
-            self.resumed = not self.finished
-            return found
         self.finished = self.resumed = False
         record = RunRecord(name=self.spec.name, date=datetime.now(UTC))
+        if self.folder.summary.is_file():
+            record = RunRecord.read(self.folder.summary)
+            self.finished = bool(record.phases.get("report"))
+            self.resumed = not self.finished
         record.objective = self.spec.model_dump(mode="json")["objective"]
         return record
 
@@ -182,6 +181,7 @@ class Job:
                 pool.close()
             first = min((t.started for t in trials if t.started), default=started)
             self.record.trials = [trial_record(t, first) for t in trials]
+            self.record.importance = {**sweep.importance(self.spec, self.folder)}
             return trials
 
     def promote(self, data: Dataset, trials: list[StudyTrial]) -> tuple[Verdict, Manifest | None]:
@@ -309,6 +309,7 @@ def trial_record(trial: StudyTrial, started: float) -> TrialRecord:
         started=trial.started - started if trial.started else None,
         finished=trial.finished - started if trial.finished else None,
         reason=trial.reason,
+        node=last.node if last else "",
         alarms=[alarm for r in trial.results for alarm in r.alarms],
     )
 

@@ -113,8 +113,10 @@ class YamlFile:
 
     def _first_problem(self, error: ValidationError, model: type[BaseModel]) -> UserError:
         problems = error.errors(include_url=False)
-        field = problems[0]["loc"][:2]
-        first = max((p for p in problems if p["loc"][:2] == field), key=self._meant)
+        place = problems[0]["loc"]
+        # What follows a top-level field may be the name of a union's variant: all of them are meant.
+        depth = 1 if len(self._path(place)) == 1 and problems[0]["type"] != "missing" else 2
+        first = max((p for p in problems if p["loc"][:depth] == place[:depth]), key=self._meant)
         location = self._path(first["loc"])
         if first["type"] == "missing":
             location = (*location, first["loc"][-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -14,14 +15,15 @@ import pytest
 from typer.testing import CliRunner
 
 from fcray.cli import app
-from fcray.errors import UserError
+from fcray.errors import FcrayError, UserError
 from fcray.evaluation import pool, suites
 from fcray.evaluation.bfcl import CATEGORIES, Case
 from fcray.metrics import FAULTS, Outcome
 from fcray.registry import Registry
 from fcray.spec import SweepSpec
 from fcray.sweep import session
-from fcray.tools import Example
+from fcray.sweep.run import find_folder, make_folder
+from fcray.tools import Example, ToolCall
 from tests.examples import example, weather
 from tests.test_registry import FACTS
 
@@ -38,6 +40,8 @@ class Pools:
     adapters: list[Any] = field(default_factory=list)
     max_tokens: list[int] = field(default_factory=list)
     closed: int = 0
+    lost: int = 0
+    failures: tuple[str, ...] = ()
 
 
 def answer(request: Example, number: int) -> Outcome:
@@ -64,13 +68,14 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> Pools:
         def wait_ready(self) -> None:
             pass
 
-        def evaluate(
+        def run(
             self, adapter: Any, split: str, *, max_tokens: int, advance: Callable[[int], None]
-        ) -> tuple[Outcome, ...]:
+        ) -> pool.PoolResult:
             made.adapters.append(adapter)
             made.max_tokens.append(max_tokens)
             advance(len(self._splits[split]))
-            return tuple(answer(one, i) for i, one in enumerate(self._splits[split]))
+            found = [answer(one, i) for i, one in enumerate(self._splits[split])]
+            return pool.PoolResult(tuple(found[made.lost :]), made.failures)
 
         def close(self) -> None:
             made.closed += 1
@@ -157,7 +162,9 @@ def test_the_base_on_the_specs_own_split(pools: Pools, spec: Path) -> None:
     assert (found["data"], found["examples"], found["of"]) == ("test of quickstart", 96, 96)
     assert found["part"] is False
     assert 0.7 < found["scores"]["intent_accuracy"] < 0.9
-    assert set(found["scores"]["intervals"]) == {"intent_accuracy", "argument_f1", "frame_accuracy"}
+    assert {"intent_accuracy", "schema_validity", "tool_coverage"} < set(
+        found["scores"]["intervals"]
+    )
     assert found["wrong"] == round(96 * (1 - found["scores"]["frame_accuracy"]))
     assert set(found["groups"]) == {"language", "domain", "kind"}
     for groups in found["groups"].values():
@@ -256,10 +263,66 @@ def test_the_pool_is_closed_when_an_evaluation_fails(
     def fail(*_: Any, **__: Any) -> tuple[Outcome, ...]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pool.EvaluationPool, "evaluate", fail)
+    monkeypatch.setattr(pool.EvaluationPool, "run", fail)
     done = CliRunner().invoke(app, ["evaluate", str(spec)])
     assert done.exit_code != 0
     assert pools.closed == 1
+
+
+def test_what_was_answered_is_shown_beside_what_failed(
+    pools: Pools, questions: dict[str, list[Case]], spec: Path
+) -> None:
+    pools.lost, pools.failures = 3, ("3 requests, a to c: OutOfMemoryError: no room",)
+    arguments = ["evaluate", str(spec), "--suite", "split", "--suite", "bfcl"]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert isinstance(done.exception, FcrayError)
+    assert "not all requests were answered: 3 requests, a to c: Out" in str(done.exception)
+    found = json.loads(done.stdout)["suites"]
+    assert (found["split"]["examples"], found["split"]["of"]) == (93, 96)
+    assert found["split"]["part"] is True
+    assert found["split"]["failures"] == list(pools.failures)
+    first = CATEGORIES[0]
+    assert first not in found["bfcl"]["bfcl"]["categories"] or (
+        found["bfcl"]["bfcl"]["categories"][first]["cases"] == 0
+    )
+    said = CliRunner().invoke(app, arguments).stdout
+    assert "the 93 of 96 requests that were answered" in said
+    assert "not answered: 3 requests, a to c" in said
+
+
+def test_values_are_compared_as_asked(
+    pools: Pools, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loud(call: ToolCall) -> ToolCall:
+        values = call.arguments.items()
+        upper = {name: v.upper() if isinstance(v, str) else v for name, v in values}
+        return call.model_copy(update={"arguments": upper})
+
+    def louder(request: Example, number: int) -> Outcome:
+        calls = tuple(loud(call) for call in request.calls)
+        return Outcome(example=request, calls=calls, text="", valid=True, seconds=0.5)
+
+    monkeypatch.setattr(sys.modules[__name__], "answer", louder)
+    found = {
+        mode: json.loads(run(spec, "--values", mode, "--json")) for mode in ("normalised", "strict")
+    }
+    assert found["strict"]["values"] == "strict"
+    scores = {mode: one["suites"]["split"]["scores"] for mode, one in found.items()}
+    assert scores["strict"]["argument_f1"] < scores["normalised"]["argument_f1"]
+    assert scores["strict"]["intent_accuracy"] == scores["normalised"]["intent_accuracy"] == 1
+
+
+def test_an_adapter_in_a_runs_folder_brings_its_spec(
+    pools: Pools, spec: Path, adapter: Path, tmp_path: Path
+) -> None:
+    made = SweepSpec.read(spec).with_changes(storage=str(tmp_path / "runs"))
+    folder = find_folder(made)
+    make_folder(made, folder)
+    folder.study.touch()
+    checkpoint = folder.path / "trials" / "trial_0000" / "checkpoint"
+    shutil.copytree(adapter, checkpoint)
+    read = json.loads(run("--adapter", checkpoint, "--limit", 3, "--json"))
+    assert read["suites"]["split"]["data"] == "test of quickstart"
 
 
 def test_a_users_mistake_is_one_sentence_before_anything_starts(

@@ -25,6 +25,36 @@ BAD = {
     "below the limit": ("training:\n  batch: 0", 5, r"training\.batch: .*greater than or equal"),
     "section twice": ("data: {}", 4, "data: this key stands twice"),
     "unknown word": ("objective: best", 4, r"objective: .*'mean'"),
+    "unknown goal": ("objective:\n- mean\n- speed", 6, r"objective\[1\]: .*'mean'"),
+    "weight of nothing": ("objective: {mean: 0}", 4, r"objective\.mean: .*greater than 0"),
+    "no goal": ("objective: {}", 4, r"objective: no metric is given"),
+    "a cost decides": (
+        "objective: [latency_p50, mean]",
+        4,
+        r"objective: the first one decides .*, so it cannot be latency_p50",
+    ),
+    "sampler": ("sampler: {kind: best}", 4, r"sampler\.kind: .*pattern"),
+    "condition on nothing": (
+        "search:\n  rank: {choice: [8, 16], when: {depth: 3}}",
+        5,
+        r"search\.rank: when: there is no other field 'depth'",
+    ),
+    "condition on a value that is none": (
+        "search:\n  rank: {choice: [8, 16], when: {dora: maybe}}",
+        5,
+        r"search\.rank: when: dora is never 'maybe'",
+    ),
+    "condition that is never met": (
+        "search:\n  rank: {choice: [8, 16]}\n  dropout: {uniform: [0, 0.1], when: {rank: 64}}",
+        4,
+        r"search: dropout\.when: rank is never 64 in this search",
+    ),
+    "conditions in a circle": (
+        "search:\n  rank: {choice: [8, 16], when: {dora: true}}\n"
+        "  dora: {choice: [true, false], when: {rank: 8}}",
+        4,
+        r"search: rank and dora are swept only when each other is",
+    ),
     "rank out of bounds": ("search:\n  rank: 0", 5, r"search\.rank: .*greater than or equal to 1"),
     "choice out of bounds": ("search:\n  rank: {choice: [8, 0]}", 5, r"search\.rank: .*or equal"),
     "shares": (

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fcray.errors import FcrayError, UserError
 from fcray.metrics import Outcome
@@ -197,8 +198,18 @@ class _Coordinator:
         await self.places()
 
     async def places(self) -> list[tuple[int, str]]:
-        """The actors' processes and nodes."""
-        return list(await asyncio.gather(*(actor.place.remote() for actor in self._actors)))
+        """The living actors' processes and nodes.
+
+        Raises
+        ------
+        RayTaskError: One of them could not be made, such as of a model that is not there.
+        """
+        asked = (actor.place.remote() for actor in self._actors)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, ray.exceptions.RayActorError):
+                raise one
+        return [one for one in found if not isinstance(one, BaseException)]
 
     async def evaluate(
         self, number: str, key: str, boxed_adapter: list[Any], split: str, max_tokens: int
@@ -220,25 +231,29 @@ class _Coordinator:
         finally:
             del self._tickets[number]
         found: dict[int, Outcome] = {}
-        for (numbers, _), result in zip(shards, done, strict=True):
-            if not isinstance(result, str):
+        failures = []
+        for (numbers, examples), result in zip(shards, done, strict=True):
+            if isinstance(result, str):
+                which = f"{len(numbers)} requests, {examples[0].id} to {examples[-1].id}"
+                failures.append(f"{which}: {result}")
+            else:
                 found.update(zip(numbers, result, strict=True))
-        failures = tuple(result for result in done if isinstance(result, str))
-        return PoolResult(tuple(found[index] for index in sorted(found)), failures)
+        return PoolResult(tuple(found[index] for index in sorted(found)), tuple(failures))
 
     async def answered(self, number: str) -> int:
         """How many examples of an evaluation are answered; 0 before it began and after it ended."""
         ticket = self._tickets.get(number)
         if ticket is None:
             return 0
+        done = ticket.done  # a shard that ends while the actors are asked is told by its actor
         asked = (actor.answered.remote(shard) for shard, actor in ticket.busy.items())
         told = await asyncio.gather(*asked, return_exceptions=True)  # one of them may be dead
-        return ticket.done + sum(count for count in told if isinstance(count, int))
+        return done + sum(count for count in told if isinstance(count, int))
 
     async def _shard(self, ticket: _Ticket, shard: Sequence[Example]) -> Sequence[Outcome] | str:
         cause = ""
         for attempt in range(1, ATTEMPTS + 1):
-            actor = asked = await self._free.get()
+            actor = asked = await self._living()
             name = uuid.uuid4().hex
             ticket.busy[name] = asked
             try:
@@ -258,6 +273,17 @@ class _Coordinator:
                 self._free.put_nowait(actor)
             logger.warning("evaluation shard, attempt %d of %d: %s", attempt, ATTEMPTS, cause)
         return cause
+
+    async def _living(self) -> Any:
+        """A free actor; those that died while they were free are replaced, and cost no shard an attempt."""
+        for _ in range(ATTEMPTS * len(self._actors)):
+            actor = await self._free.get()
+            try:
+                await actor.place.remote()
+                return actor
+            except ray.exceptions.RayActorError:
+                self._free.put_nowait(self._replace(actor))
+        return await self._free.get()
 
     def _replace(self, dead: Any) -> Any:
         ray.kill(dead)  # one that is only out of reach would keep its place
@@ -299,9 +325,11 @@ class EvaluationPool:
 
     def __init__(self, config: PoolConfig, splits: Mapping[str, Sequence[Example]]) -> None:
         self._max_tokens = config.evaluation.max_tokens
+        # Where the caller is: it dies with the caller's node and with no other.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._coordinator: Any = (
             ray.remote(_Coordinator)
-            .options(num_cpus=0, max_concurrency=1000)
+            .options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here)
             .remote(config, dict(splits))
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, zip_longest
 from typing import TypeVar, get_args
 
@@ -30,6 +30,7 @@ from fcray.evaluation.bfcl import (
 )
 from fcray.metrics import Outcome, Recovery, Scores, judge, recovered, recovery, score, score_by
 from fcray.metrics.scores import GroupKey
+from fcray.metrics.values import Mode
 from fcray.spec import SweepSpec
 from fcray.tools import Example, ToolCall
 
@@ -65,6 +66,7 @@ class Suite:
     limit: Only so many of each split, kind or category are asked; None: all.
     tokens: An answer may have so many, should the spec allow fewer.
     cases: BFCL's questions by category.
+    failures: Why requests that were asked have no answer; they are not among the examples then.
     """
 
     name: str
@@ -74,6 +76,19 @@ class Suite:
     limit: int | None = None
     tokens: int = 0
     cases: Mapping[str, Sequence[Case]] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+
+    def answered(self, outcomes: Sequence[Outcome], failures: Sequence[str]) -> Suite:
+        """What is left of the suite where requests have no answer."""
+        if not failures:
+            return self
+        known = {outcome.example.id for outcome in outcomes}
+        cases = {
+            name: [case for case in some if case.example.id in known]
+            for name, some in self.cases.items()
+        }
+        examples = tuple(outcome.example for outcome in outcomes)
+        return replace(self, examples=examples, cases=cases, failures=tuple(failures))
 
     @property
     def is_part(self) -> bool:
@@ -83,6 +98,8 @@ class Suite:
     def title(self) -> str:
         """The source, how many requests, and of how many these are a part."""
         count = len(self.examples)
+        if self.failures:
+            return f"{self.source}: the {count:,} of {self.whole:,} requests that were answered"
         if not self.is_part:
             return f"{self.source}: {count:,} requests"
         of = {"faults": " of each kind", "bfcl": " of each category"}.get(self.name, "")
@@ -138,6 +155,7 @@ class Result:
             "of": self.suite.whole,
             "limit": self.suite.limit,
             "part": self.suite.is_part,
+            "failures": list(self.suite.failures),
             "wrong": len(self.wrong),
         }
         if self.suite.name == "split":
@@ -267,15 +285,25 @@ def bfcl_suite(limit: int | None = None) -> Suite:
     )
 
 
-def result_of(suite: Suite, outcomes: Sequence[Outcome], *, bootstrap: int = 1000) -> Result:
+def result_of(
+    suite: Suite,
+    outcomes: Sequence[Outcome],
+    *,
+    failures: Sequence[str] = (),
+    mode: Mode = "normalised",
+    bootstrap: int = 1000,
+) -> Result:
     """Score the answers to a suite.
 
     Parameters
     ----------
     outcomes: In the order of the suite's examples.
+    failures: Why some of them have none.
+    mode: How the values of arguments are compared; faults and BFCL have ways of their own.
     bootstrap: Resamples behind the intervals of the general scores.
     """
     answers = tuple(outcomes)
+    suite = suite.answered(answers, failures)
     if suite.name == "bfcl":
         wrong, found = _wrong_of_bfcl(suite, answers), bfcl_scores(suite.cases, answers)
         return Result(suite, answers, score(answers, bootstrap=0), wrong, bfcl=found)
@@ -291,9 +319,9 @@ def result_of(suite: Suite, outcomes: Sequence[Outcome], *, bootstrap: int = 100
     return Result(
         suite,
         answers,
-        score(answers, bootstrap=bootstrap),
-        _wrong(suite, answers, lambda one: judge(one).frame),
-        groups={key: score_by(answers, key, bootstrap=bootstrap) for key in GROUPS},
+        score(answers, mode=mode, bootstrap=bootstrap),
+        _wrong(suite, answers, lambda one: judge(one, mode).frame),
+        groups={key: score_by(answers, key, mode=mode, bootstrap=bootstrap) for key in GROUPS},
     )
 
 

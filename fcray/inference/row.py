@@ -115,7 +115,7 @@ class Row:
         return new
 
     def guess_on(self, most: int) -> None:
-        """Guess at most `most` tokens that follow those of `turn`, and what they force.
+        """Guess what follows the tokens of `turn`: at most `most` words' tokens, and what they force.
 
         An answer is guessed to begin with a call, and to go on in the words of the conversation.
         """

@@ -37,6 +37,9 @@ class Voices:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._groups = list(_groups(model))
+        for group in self._groups:
+            if all(type(layer.base_layer) is nn.Linear for layer in group):
+                _side_by_side([layer.base_layer for layer in group])
         kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
         self._all = [
             module

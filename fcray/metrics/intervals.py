@@ -23,7 +23,7 @@ class Interval:
 
 
 def bootstrap_intervals(
-    counts: Sequence[Sequence[int]],
+    counts: Sequence[Sequence[float]],
     statistics: dict[str, Callable[[Sequence[float]], float]],
     *,
     resamples: int,
@@ -34,7 +34,8 @@ def bootstrap_intervals(
     Parameters
     ----------
     counts: Examples × counts. Whole examples are drawn, so counts of one example stay together.
-    statistics: Name → function of the summed counts (the number of examples is put first).
+    statistics: Name → function of the summed counts (the number of examples is put first); NaN where a
+        draw has nothing that it measures, which is left out. One that is NaN in all draws has no interval.
     resamples: How many times to draw; 0 gives no intervals.
     seed: Seed of the draws; the same seed gives the same intervals.
     """
@@ -49,8 +50,10 @@ def bootstrap_intervals(
         sums = [float(size), *(times @ table).tolist()]
         drawn[i] = [statistic(sums) for statistic in statistics.values()]
     tail = 100 * (1 - LEVEL) / 2
-    lows, highs = np.percentile(drawn, [tail, 100 - tail], axis=0)
-    return {
-        name: Interval(float(low), float(high))
-        for name, low, high in zip(statistics, lows, highs, strict=True)
-    }
+    found = {}
+    for name, values in zip(statistics, drawn.T, strict=True):
+        known = values[~np.isnan(values)]
+        if len(known):
+            low, high = np.percentile(known, [tail, 100 - tail])
+            found[name] = Interval(float(low), float(high))
+    return found

@@ -30,7 +30,8 @@ class Outcome:
     calls: Predicted calls in order; empty when it made none.
     text: The raw output.
     valid: Whether the output was parsed without an error.
-    seconds: From request to finished answer.
+    seconds: From when the engine took the request up to its finished answer, beside those of its batch; what
+        it waited before is not in it.
     prompt_tokens, completion_tokens: Tokens read and written.
     """
 

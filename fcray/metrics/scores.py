@@ -7,10 +7,11 @@ instead of each to the first gold call of its name, and with nested values compa
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -24,7 +25,7 @@ GroupKey = Literal["language", "domain", "kind", "tool"]
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles of the seconds from request to finished answer, interpolated linearly."""
+    """Percentiles of `Outcome.seconds`, interpolated linearly."""
 
     p50: float
     p95: float
@@ -75,13 +76,14 @@ class Scores:
     schema_validity: Of the predicted calls, the share that fit an offered tool's schema.
     hallucinated_arguments: Predicted argument paths that the gold call lacks, per matched call.
     missing_arguments: Gold argument paths that the predicted call lacks, per matched call.
-    tool_coverage: Of the functions in gold calls, the share called rightly, arguments and all, once
-        or more.
+    tool_coverage: Of the tools that are offered anywhere in the set, the share called rightly, arguments
+        and all, once or more.
     per_tool: Function name → its scores, for every function that was gold or predicted.
     confusion: Gold name → predicted name → count; `none` is no call, `invalid` an unparsed output.
     latency: Percentiles of `Outcome.seconds`.
-    tokens_per_second: Tokens written / seconds, both summed over outcomes: the speed of one stream.
-    intervals: 95 % bootstrap intervals of intent_accuracy, argument_f1 and frame_accuracy.
+    tokens_per_second: Tokens written / seconds, both summed over outcomes: the speed of one answer among
+        those that were written at the same time.
+    intervals: 95 % bootstrap intervals of all that are shares or counts a call.
     """
 
     examples: int
@@ -138,6 +140,7 @@ def _summarise(judged: Sequence[Judgement], bootstrap: int, seed: int) -> Scores
     pairs = [pair for one in judged for pair in one.pairs]
     matched = [pair for pair in pairs if pair.matched]
     tools = _per_tool(pairs)
+    rightly = {name for name, tool in tools.items() if tool.exact}
     precision, recall, f1 = argument_scores(pairs) if judged else (0.0, 0.0, 0.0)
     return Scores(
         examples=len(judged),
@@ -154,7 +157,7 @@ def _summarise(judged: Sequence[Judgement], bootstrap: int, seed: int) -> Scores
         schema_validity=_share(ok for one in judged for ok in one.schema_valid()),
         hallucinated_arguments=_share(len(pair.hallucinated) for pair in matched),
         missing_arguments=_share(len(pair.missing) for pair in matched),
-        tool_coverage=_share(tool.exact > 0 for tool in tools.values() if tool.gold),
+        tool_coverage=_share(name in rightly for name in _offered(judged)),
         per_tool=tools,
         confusion=_confusion(judged),
         latency=_latency(outcomes),
@@ -262,18 +265,93 @@ def _speed(outcomes: Sequence[Outcome]) -> float | None:
     return tokens / seconds if seconds > 0 and tokens > 0 else None
 
 
+def _offered(judged: Sequence[Judgement]) -> list[str]:
+    """The names of the tools that are offered anywhere in the set."""
+    return sorted({tool.name for one in judged for tool in one.outcome.example.tools})
+
+
+class _Counts(NamedTuple):
+    """What the intervals are made of: the counts of an outcome, or sums of them."""
+
+    outcomes: float
+    intent: float
+    frame: float
+    shared: float
+    predicted: float
+    gold: float
+    declined: float
+    irrelevant: float
+    parsed: float
+    fitting: float
+    calls: float
+    matched: float
+    hallucinated: float
+    missing: float
+
+    @classmethod
+    def of(cls, judged: Judgement) -> _Counts:
+        irrelevant = not judged.outcome.example.calls
+        matched = [pair for pair in judged.pairs if pair.matched]
+        fitting = judged.schema_valid()
+        return cls(
+            1,
+            judged.intent,
+            judged.frame,
+            judged.shared,
+            judged.predicted_triples,
+            judged.gold_triples,
+            judged.intent and irrelevant,
+            irrelevant,
+            judged.outcome.valid,
+            sum(fitting),
+            len(fitting),
+            len(matched),
+            sum(len(pair.hallucinated) for pair in matched),
+            sum(len(pair.missing) for pair in matched),
+        )
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _of_triples(shared: float, some: float, others: float) -> float:
+    """Precision and recall: 1 where neither side has triples, 0 where only the other has."""
+    return shared / some if some else float(not others)
+
+
+_STATISTICS: dict[str, Callable[[_Counts], float]] = {
+    "intent_accuracy": lambda c: c.intent / c.outcomes,
+    "frame_accuracy": lambda c: c.frame / c.outcomes,
+    "argument_f1": lambda c: f1_score(c.shared, c.predicted, c.gold),
+    "argument_precision": lambda c: _of_triples(c.shared, c.predicted, c.gold),
+    "argument_recall": lambda c: _of_triples(c.shared, c.gold, c.predicted),
+    "irrelevance_accuracy": lambda c: _ratio(c.declined, c.irrelevant),
+    "parse_validity": lambda c: c.parsed / c.outcomes,
+    "schema_validity": lambda c: _ratio(c.fitting, c.calls),
+    "hallucinated_arguments": lambda c: _ratio(c.hallucinated, c.matched),
+    "missing_arguments": lambda c: _ratio(c.missing, c.matched),
+}
+
+
 def _intervals(judged: Sequence[Judgement], resamples: int, seed: int) -> dict[str, Interval]:
-    counts = [
-        (one.intent, one.frame, one.shared, one.predicted_triples, one.gold_triples)
-        for one in judged
-    ]
+    """Of all shares; behind the counts of an outcome stand those of its right calls, a column a tool."""
+    offered = _offered(judged)
+    width = len(_Counts._fields)
+
+    def right_calls(one: Judgement) -> list[int]:
+        right = Counter(pair.name for pair in one.pairs if pair.exact)
+        return [right[name] for name in offered]
+
+    def of_counts(statistic: Callable[[_Counts], float]) -> Callable[[Sequence[float]], float]:
+        return lambda sums: statistic(_Counts(*sums[:width]))
+
+    def coverage(sums: Sequence[float]) -> float:
+        return _ratio(sum(count > 0 for count in sums[width:]), len(offered))
+
     return bootstrap_intervals(
-        counts,
-        {
-            "intent_accuracy": lambda sums: sums[1] / sums[0],
-            "argument_f1": lambda sums: f1_score(sums[3], sums[4], sums[5]),
-            "frame_accuracy": lambda sums: sums[2] / sums[0],
-        },
+        [[*_Counts.of(one)[1:], *right_calls(one)] for one in judged] if resamples else [],
+        {name: of_counts(one) for name, one in _STATISTICS.items()} | {"tool_coverage": coverage},
         resamples=resamples,
         seed=seed,
     )

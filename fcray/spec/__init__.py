@@ -33,6 +33,7 @@ from fcray.spec.search import (
     check_objective,
     check_shares,
     holds,
+    normal,
 )
 from fcray.spec.training import (
     ARTICLE_TRAINING,
@@ -78,6 +79,7 @@ __all__ = [
     "Uniform",
     "check_shares",
     "holds",
+    "normal",
 ]
 
 

@@ -6,9 +6,9 @@ Knows nothing of Optuna or Ray: `sweep/space.py` turns the space into samples.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from fcray.spec.base import Fraction, Spec
 from fcray.spec.training import StageWeights, TrainingSpec
@@ -162,18 +162,34 @@ class SearchSpec(Spec):
                 LoraConfig.model_validate({name: value})
         return self
 
+    @field_validator("*")
+    @classmethod
+    def _conditions_name_fields_and_values(cls, value: Any, info: ValidationInfo) -> Any:
+        for other, wanted in value.when.items() if isinstance(value, Domain) else ():
+            if other not in LoraConfig.model_fields or other == info.field_name:
+                raise ValueError(f"when: there is no other field {other!r} to depend on")
+            for one in _listed(wanted):
+                try:
+                    normal(other, one)
+                except ValidationError:
+                    raise ValueError(f"when: {other} is never {one!r}") from None
+        return value
+
     @model_validator(mode="after")
-    def _every_condition_can_be_told(self) -> Self:
-        for name, domain in self.domains():
-            for other, value in domain.when.items():
-                if other not in LoraConfig.model_fields:
-                    raise ValueError(f"{name}.when: there is no field {other!r} to depend on")
-                for one in _listed(value):
-                    try:
-                        LoraConfig.model_validate({other: one})
-                    except ValidationError:
-                        raise ValueError(f"{name}.when: {other} is never {one!r}") from None
+    def _conditions_can_be_met(self) -> Self:
         self.in_order()
+        for name, domain in self.domains():
+            for other, wanted in domain.when.items():
+                known = getattr(self, other)
+                if isinstance(known, Choice):
+                    values = [normal(other, one) for one in known.choice]
+                elif isinstance(known, Domain):
+                    continue
+                else:
+                    values = [normal(other, known)]
+                for one in _listed(wanted):
+                    if normal(other, one) not in values:
+                        raise ValueError(f"{name}.when: {other} is never {one!r} in this search")
         return self
 
     def domains(self) -> Iterator[tuple[str, Domain]]:
@@ -199,19 +215,21 @@ class SearchSpec(Spec):
         return ordered
 
 
+def normal(name: str, value: Any) -> Any:
+    """A field's value as a trial's config holds it: 8 for "8", a tuple for a list."""
+    return LoraConfig.model_validate({name: value}).model_dump()[name]
+
+
 def holds(when: dict[str, Any], values: dict[str, Any]) -> bool:
     """Whether a domain's condition is met by the fields' values so far."""
     return all(
-        any(_same(values[other], one) for one in _listed(value)) for other, value in when.items()
+        any(normal(other, values[other]) == normal(other, one) for one in _listed(wanted))
+        for other, wanted in when.items()
     )
 
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 class SamplerSpec(Spec):
@@ -249,7 +267,7 @@ class BudgetSpec(Spec):
     minutes: float | None = Field(
         None,
         gt=0,
-        description="no new trial starts after this, and once one is whole the others stop",
+        description="no new trial starts after this, and once one is whole the others stop at their rungs",
     )
     gpu_hours: float | None = Field(
         None, gt=0, description="the same, when the trials have taken so many hours of GPUs"
@@ -262,7 +280,7 @@ Metric = Literal["argument_f1", "intent_accuracy", "frame_accuracy", "mean"]
 Cost = Literal["latency_p50", "latency_p95", "adapter_mebibytes"]
 """What is minimised: seconds of an answer while checkpoints are scored, and the adapter's size."""
 
-COSTS: tuple[str, ...] = ("latency_p50", "latency_p95", "adapter_mebibytes")
+COSTS: tuple[str, ...] = get_args(Cost)
 
 Objective = (
     Metric

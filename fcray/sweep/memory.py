@@ -22,6 +22,8 @@ from fcray.spec import (
     SearchSpec,
     SweepSpec,
     TrainingSpec,
+    Uniform,
+    normal,
 )
 from fcray.tools import Example
 from fcray.training.memory import Numerics, Room, advice, plan, shapes_of
@@ -50,11 +52,16 @@ def check_memory(spec: SweepSpec, examples: Sequence[Example], slots: int) -> st
     training = most.training(spec.training)
     tokens, labels = longest_step(training, examples, AutoTokenizer.from_pretrained(folder))
     room, base = _device(spec)
-    share = 1 / slots if room.device == "cpu" else min(spec.resources.gpus or 1.0, 1.0)
-    room = replace(room, free=int(room.free * share))
+    room = share_of(room, spec, slots)
     shapes = shapes_of(AutoConfig.from_pretrained(folder))
     plan(shapes, most, training, base, room, tokens=tokens, labels=labels)
     return advice(most.rank, room)
+
+
+def share_of(room: Room, spec: SweepSpec, slots: int) -> Room:
+    """What one of `slots` trials that run at a time has of a device."""
+    share = 1 / slots if room.device == "cpu" else min(spec.resources.gpus or 1.0, 1.0)
+    return replace(room, free=int(room.free * share))
 
 
 def largest_config(search: SearchSpec, training: TrainingSpec) -> LoraConfig:
@@ -62,7 +69,11 @@ def largest_config(search: SearchSpec, training: TrainingSpec) -> LoraConfig:
 
     def values(name: str) -> list[Any]:
         domain = getattr(search, name)
-        own = list(domain.choice) if isinstance(domain, Choice) else [domain]
+        own = [domain]
+        if isinstance(domain, Choice):
+            own = [normal(name, value) for value in domain.choice]
+        elif isinstance(domain, Uniform):
+            own = list(domain.uniform)
         first = [*search.first, *([ARTICLE_DEFAULTS] if search.baseline else [])]
         return [*own, *(getattr(point, name) for point in first)]
 
@@ -72,6 +83,7 @@ def largest_config(search: SearchSpec, training: TrainingSpec) -> LoraConfig:
     return LoraConfig(
         rank=max(values("rank")),
         target_modules=modules,
+        dropout=max(values("dropout")),
         dora=any(values("dora")),
         batch=max(size or training.batch for size in values("batch")),
     )

@@ -1,4 +1,4 @@
-"""What a sweep would do, worked out without starting anything: no Ray, no model's weights, no files.
+"""What a sweep would do, worked out without starting anything: no Ray, no model in memory, no run's folder.
 
 Everything that a sweep would refuse is tried and collected. Hours are arithmetic: the products that training
 computes, over what the device is taken to compute in a second. Knows nothing of printing.
@@ -21,10 +21,10 @@ from fcray.dataset.catalog import load_catalogs
 from fcray.errors import UserError
 from fcray.prompting import Renderer
 from fcray.spec import LoraConfig, SweepSpec
-from fcray.sweep.memory import largest_config, longest_step
+from fcray.sweep.memory import largest_config, longest_step, share_of
 from fcray.sweep.scheduler import rung_shares, rung_steps
 from fcray.sweep.search import sampler_for
-from fcray.sweep.space import check_space, sample, seed_points
+from fcray.sweep.space import check_search, sample, seed_points
 from fcray.tools import Example
 from fcray.training.memory import GIB, Estimate, Numerics, Room, Shapes, shapes_of
 from fcray.training.memory import plan as plan_memory
@@ -55,8 +55,9 @@ class Steps:
     Attributes
     ----------
     rows, left_out: Training rows that fit the cutoff, and that do not.
-    least, most, mean: Optimizer steps of the shortest, the longest and the usual trial.
-    tokens: That a step computes, in the mean; a list of tools counts once for all rows behind it.
+    least, most: Optimizer steps of the shortest and the longest trial.
+    mean: Rows that a trial trains on, in the mean, in steps of the first one's batch.
+    tokens: That such a step computes, in the mean; a list of tools counts once for all rows behind it.
     labels: Of them those that are learned.
     rungs: Step → rung of the longest trial.
     """
@@ -118,7 +119,7 @@ class Plan:
 def make_plan(spec: SweepSpec) -> Plan:
     """The plan of a sweep."""
     plan = Plan(spec, seed_points(spec.search))
-    plan.try_to(lambda: check_space(spec))
+    plan.try_to(lambda: check_search(spec))
     plan.try_to(lambda: _check_storage(spec))
     plan.try_to(lambda: _check_machine(spec))
     plan.samples = plan.try_to(lambda: _samples(spec)) or []
@@ -139,12 +140,18 @@ def _work_out(plan: Plan, rows: Sequence[Example], folder: Path) -> None:
     shapes = shapes_of(AutoConfig.from_pretrained(folder))
     most = largest_config(spec.search, spec.training)
     training = most.training(spec.training)
-    plan.room, base = _device(spec)
+    room, base = _device(spec)
+    plan.room = share_of(room, spec, _slots(spec))
     tokens, labels = longest_step(training, rows, tokenizer)
     plan.memory, plan.checkpointing = plan_memory(
         shapes, most, training, base, plan.room, tokens=tokens, labels=labels
     )
     plan.hours = _hours(plan, shapes, base)
+
+
+def _slots(spec: SweepSpec) -> int:
+    """Trials that would run at a time on this machine."""
+    return max(1, min(spec.budget.trials, int((os.cpu_count() or 1) / spec.resources.cpus)))
 
 
 def _samples(spec: SweepSpec) -> list[LoraConfig]:
@@ -182,7 +189,12 @@ def _steps(plan: Plan, rows: Sequence[Example], tokenizer: Any) -> Steps:
         left_out=spec.data.train - count,
         least=min(totals, default=0),
         most=max(totals, default=0),
-        mean=statistics.fmean(totals or [0]),
+        mean=statistics.fmean(
+            total * training.batch / usual.batch
+            for total, training in zip(totals, asked, strict=True)
+        )
+        if asked
+        else 0.0,
         tokens=statistics.fmean(sum(map(len, step)) for step in packs),
         labels=statistics.fmean(sum(len(row.answer) for p in s for row in p.rows) for s in packs),
         rungs=rung_steps(max(totals, default=1), spec.scheduler),
@@ -226,7 +238,7 @@ def _hours(plan: Plan, shapes: Shapes, base: Numerics) -> Hours:
 
 def _rate(room: Room, base: Numerics) -> tuple[float, str]:
     """Operations a second that training is taken to reach."""
-    if room is A100:
+    if room.name == A100.name:
         return A100_RATE * SHARE["cuda"], "an A100, by its data sheet"
     return _measured(base) * SHARE[room.device], f"this {room.name}, by products tried on it"
 

@@ -26,13 +26,16 @@ from fcray.metrics import Outcome
 from fcray.spec import SweepSpec
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.scheduler import METRIC, STEP, rung_shares, scheduler_for
-from fcray.sweep.search import StudySearch, StudyTrial, open_study, trials_of
+from fcray.sweep.search import StudySearch, StudyTrial, importances, open_study, trials_of
 from fcray.sweep.session import check_room
 from fcray.sweep.trial import run_trial
 from fcray.sweep.worker import PLACEMENT, TrialContext
 from fcray.tracking.files import write_atomically
 
 logger = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+"""Differences between two specs that are named; the others are counted."""
 
 DRIVER_MEMORY = 256 * 2**20
 """Bytes that a trial's driver process asks Ray for. It computes nothing, and a bundle may not be empty."""
@@ -90,8 +93,9 @@ def find_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
         held = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
         different = sorted(_differences(held, wanted))
         if different:
+            more = f" and {len(different) - MOST_NAMED} more" if len(different) > MOST_NAMED else ""
             raise spec.error(
-                f"the run {folder.path} was started with another {different[0]}; "
+                f"the run {folder.path} was started with another {', '.join(different[:MOST_NAMED])}{more}; "
                 "give this one a new name, or use --force",
                 *different[0].split("."),
             )
@@ -198,7 +202,8 @@ def run_trials(
     """
     study = open_study(folder.study, spec)
     begun = trials_of(study)
-    unfinished = spec.budget.trials - sum(t.status != "running" for t in begun)
+    interrupted = sum(trial.status == "running" for trial in begun)
+    unfinished = max(spec.budget.trials - len(begun) + interrupted, interrupted)
     if unfinished > 0:
         slots = trial_slots(spec, unfinished)
         mailbox = Mailbox()
@@ -228,12 +233,12 @@ class _TimeIsUp:
     started: float
 
     def __call__(self) -> bool:
-        budget, now = self.spec.budget, time.time()
-        if budget.minutes and now > self.started + 60 * budget.minutes:
+        budget = self.spec.budget
+        if budget.minutes and time.time() > self.started + 60 * budget.minutes:
             return True
         if budget.gpu_hours is None:
             return False
-        seconds = sum((t.finished or now) - (t.started or now) for t in trials_of(self.study))
+        seconds = sum(trial.seconds for trial in trials_of(self.study))
         return seconds * self.spec.resources.gpus > 3600 * budget.gpu_hours
 
 
@@ -314,6 +319,11 @@ def _give_back(trial: Any) -> None:
     if held:
         group = PlacementGroup(ray.PlacementGroupID(bytes.fromhex(held)))
         remove_placement_group(group)  # one that is gone already is no error
+
+
+def importance(spec: SweepSpec, folder: RunFolder) -> dict[str, float]:
+    """Swept field → how much of the scores' differences it explains; {} where that cannot be told yet."""
+    return importances(open_study(folder.study, spec))
 
 
 def best_trial(trials: list[StudyTrial]) -> StudyTrial:

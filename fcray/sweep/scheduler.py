@@ -11,7 +11,8 @@ import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+import numpy as np
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from fcray.spec import SchedulerSpec
 
@@ -64,40 +65,66 @@ def scheduler_for(spec: SchedulerSpec, known: Known, over: Over) -> TrialSchedul
     return Whole(last, known, over)
 
 
-class _End:
-    """When every trial stops, whatever it scores.
-
-    Parameters
-    ----------
-    last: The number of the last rung, where a trial is whole.
-    """
-
-    def __init__(self, last: int, known: Known, over: Over) -> None:
-        self._last = last
-        self._over = over
-        self._whole = any(rung >= last for _, rung, _ in known)
-
-    def __call__(self, result: dict[str, Any]) -> bool:
-        """Whether the trial of this result stops: it failed, or time is up and another trial is whole."""
-        if METRIC not in result:  # a letter about a failure
-            return True
-        self._whole = self._whole or result[RUNG] >= self._last
-        return self._whole and result[RUNG] < self._last and self._over()
-
-
 def _never() -> bool:
     return False
 
 
 class Whole(FIFOScheduler):  # type: ignore[misc]
-    """Lets every trial run to its end while there is time; parameters as of `ResumableAsha`."""
+    """Lets every trial run to its end while there is time.
+
+    Parameters
+    ----------
+    last: The number of the last rung, where a trial is whole.
+    known: Earlier results, to begin with.
+    over: Whether time is up: then every trial stops, once there is a whole one.
+    """
 
     def __init__(self, last: int, known: Known = (), over: Over = _never) -> None:
         super().__init__()
-        self._ends = _End(last, known, over)
+        self._last = last
+        self._over = over
+        self._rungs: dict[int, dict[int, float]] = {}
+        for number, rung, score in known:
+            self._note(number, rung, score)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        return TrialScheduler.STOP if self._ends(result) else TrialScheduler.CONTINUE
+        if METRIC not in result:  # a letter about a failure
+            return TrialScheduler.STOP
+        number, rung = trial.config["number"], result[RUNG]
+        self._note(number, rung, result[METRIC])
+        if rung >= self._last:  # it ends by itself, its tracker closed
+            return TrialScheduler.CONTINUE
+        stops = self._is_behind(number, rung) or (self._last in self._rungs and self._over())
+        return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
+
+    def _note(self, number: int, rung: int, score: float) -> None:
+        self._rungs.setdefault(rung, {})[number] = score
+
+    def _is_behind(self, number: int, rung: int) -> bool:
+        """Whether a trial is to stop at a rung for what others have scored."""
+        return False
+
+
+class ResumableAsha(Whole):
+    """ASHA: at a rung one in `reduction` goes on.
+
+    The first trial to reach a rung goes on, compared with nobody: its place on the rungs that it has passed
+    is looked at again whenever it reports.
+    """
+
+    def __init__(self, last: int, reduction: float, known: Known = (), over: Over = _never) -> None:
+        self._percentile = 100 * (1 - 1 / reduction)
+        super().__init__(last, known, over)
+
+    def _is_behind(self, number: int, rung: int) -> bool:
+        for scores in self._rungs.values():
+            others = [score for other, score in scores.items() if other != number]
+            if number in scores and others and scores[number] < self._cutoff(others):
+                return True
+        return False
+
+    def _cutoff(self, scores: list[float]) -> float:
+        return float(np.percentile(scores, self._percentile))
 
 
 class ResumableMedian(Whole):
@@ -105,90 +132,19 @@ class ResumableMedian(Whole):
 
     Parameters
     ----------
-    last: The number of the last rung.
     others: So many others must have reached the rung.
-    known: Earlier results, to begin with.
-    over: Whether time is up: then every trial stops, once there is a whole one.
     """
 
     def __init__(self, last: int, others: int, known: Known = (), over: Over = _never) -> None:
-        known = list(known)
-        super().__init__(last, known, over)
         self._others = others
-        self._scores: dict[int, dict[int, float]] = {}
-        for number, rung, score in known:
-            self._scores.setdefault(number, {})[rung] = score
+        super().__init__(last, known, over)
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        decision = super().on_trial_result(tune_controller, trial, result)
-        if decision == TrialScheduler.STOP or METRIC not in result:
-            return decision
-        number, rung = trial.config["number"], result[RUNG]
-        own = self._scores.setdefault(number, {})
-        own[rung] = result[METRIC]
+    def _is_behind(self, number: int, rung: int) -> bool:
+        passed = [scores for at, scores in self._rungs.items() if at <= rung]
         averages = [
-            statistics.fmean(score for at, score in scores.items() if at <= rung)
-            for other, scores in self._scores.items()
-            if other != number and max(scores) >= rung
+            statistics.fmean(scores[other] for scores in passed if other in scores)
+            for other in self._rungs[rung]
+            if other != number
         ]
-        behind = len(averages) >= self._others and max(own.values()) < statistics.median(averages)
-        return TrialScheduler.STOP if behind and rung < self._ends._last else decision
-
-
-class ResumableAsha(AsyncHyperBandScheduler):  # type: ignore[misc]
-    """ASHA on numbered rungs, made resumable and just.
-
-    A new Tune run starts with the rungs of the old one. And the first trial to reach a rung always goes on in
-    ASHA, compared with nobody: its place on the lower rungs is looked at again whenever it reports.
-
-    Parameters
-    ----------
-    last: The number of the last rung.
-    reduction: One in this many goes on.
-    known: Earlier results, to begin with.
-    over: Whether time is up: then every trial stops, once there is a whole one.
-    """
-
-    def __init__(self, last: int, reduction: float, known: Known = (), over: Over = _never) -> None:
-        known = list(known)
-        self._ends = _End(last, known, over)
-        super().__init__(
-            time_attr=RUNG,
-            metric=METRIC,
-            mode="max",
-            max_t=last + 1,  # a whole trial ends by itself, its tracker closed
-            grace_period=1,
-            reduction_factor=reduction,
-        )
-        bracket = self._brackets[0]
-        bracket._rungs = [(rung, {}) for rung in range(last - 1, 0, -1)]
-        for number, rung, score in known:
-            for milestone, recorded in bracket._rungs:
-                if rung == milestone:
-                    recorded[f"earlier_{number}"] = score
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Forget the resumed trial's own earlier entries: it competes with the others, not itself."""
-        super().on_trial_add(tune_controller, trial)
-        number = trial.config.get("number")
-        for _, recorded in self._brackets[0]._rungs:
-            if f"earlier_{number}" in recorded:
-                recorded[trial.trial_id] = recorded.pop(f"earlier_{number}")
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        if self._ends(result):
-            return TrialScheduler.STOP
-        decision: str = super().on_trial_result(tune_controller, trial, result)
-        if decision == TrialScheduler.CONTINUE and self._fell_behind(trial.trial_id):
-            return TrialScheduler.STOP
-        return decision
-
-    def _fell_behind(self, trial_id: str) -> bool:
-        """Whether later arrivals have pushed the trial below the cutoff of a rung that it passed."""
-        bracket = self._brackets[0]
-        for _, recorded in bracket._rungs:
-            others = {key: value for key, value in recorded.items() if key != trial_id}
-            cutoff = bracket.cutoff(others)
-            if trial_id in recorded and cutoff is not None and recorded[trial_id] < cutoff:
-                return True
-        return False
+        best = max(scores[number] for scores in passed if number in scores)
+        return len(averages) >= self._others and best < statistics.median(averages)

@@ -19,6 +19,7 @@ from typing import Any
 
 import optuna
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
@@ -29,6 +30,7 @@ from fcray.tracking.record import score_of
 
 _RESULTS = "results"
 _REASON = "reason"
+_SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Result:
     scores: Metric → value.
     checkpoint: Where the adapter lies.
     losses: (step, stage, loss) of the steps before it, thinned.
+    node: Where the worker ran.
     seconds: When it was scored, in seconds since the epoch.
     alarms: What the health checks said since the checkpoint before.
     """
@@ -55,12 +58,19 @@ class Result:
     checkpoint: str
     losses: list[tuple[int, int, float]]
     seconds: float
+    node: str = ""
     alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class StudyTrial:
-    """A trial as the study knows it."""
+    """A trial as the study knows it.
+
+    Attributes
+    ----------
+    started, finished: In seconds since the epoch.
+    seconds: How long it has run, over all commands, up to its last result.
+    """
 
     number: int
     config: LoraConfig
@@ -68,6 +78,7 @@ class StudyTrial:
     reason: str
     started: float | None
     finished: float | None
+    seconds: float
     results: tuple[Result, ...] = field(default=())
 
 
@@ -76,21 +87,28 @@ def open_study(path: Path, spec: SweepSpec) -> optuna.Study:
 
     Raises
     ------
-    UserError: The spec's sampler cannot be made.
+    UserError: The spec's sampler cannot be made, or the study has other goals.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-    return optuna.create_study(
-        study_name=spec.name,
-        storage=storage,
-        sampler=sampler_for(spec),
-        directions=["minimize" if goal in COSTS else "maximize" for goal in spec.goals],
-        load_if_exists=True,
+    directions = [
+        StudyDirection.MINIMIZE if goal in COSTS else StudyDirection.MAXIMIZE for goal in spec.goals
+    ]
+    study = optuna.create_study(
+        study_name=spec.name, storage=storage, directions=directions, load_if_exists=True
     )
+    if study.directions != directions:
+        raise spec.error("this run was begun with other goals; give it a new name", "objective")
+    study.sampler = sampler_for(spec, len(study.get_trials(deepcopy=False)))
+    return study
 
 
-def sampler_for(spec: SweepSpec) -> optuna.samplers.BaseSampler:
+def sampler_for(spec: SweepSpec, known: int = 0) -> optuna.samplers.BaseSampler:
     """The sampler that `spec` names.
+
+    Parameters
+    ----------
+    known: Trials that there are already: one that goes on must not draw what was drawn before.
 
     Raises
     ------
@@ -100,7 +118,7 @@ def sampler_for(spec: SweepSpec) -> optuna.samplers.BaseSampler:
     try:
         with warnings.catch_warnings():  # `group` is called experimental
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            made = _sampler_class(sampler)(**_usual_options(spec) | sampler.options)
+            made = _sampler_class(sampler)(**_usual_options(spec, known) | sampler.options)
     except (ImportError, AttributeError) as error:
         raise spec.error(f"cannot be imported: {error}", "sampler", "kind") from None
     except (TypeError, ValueError) as error:
@@ -122,11 +140,13 @@ def _sampler_class(sampler: SamplerSpec) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _usual_options(spec: SweepSpec) -> dict[str, Any]:
+def _usual_options(spec: SweepSpec, known: int) -> dict[str, Any]:
     """What the sampler gets where the spec says nothing; one by import path gets its options alone."""
     if ":" in spec.sampler.kind:
         return {}
-    options: dict[str, Any] = {"seed": spec.sampler.seed}
+    options: dict[str, Any] = {"seed": spec.sampler.seed + known}
+    if spec.sampler.kind == "nsga2":  # Optuna's 50 are more than most sweeps have
+        options["population_size"] = max(4, min(50, spec.budget.trials // 4))
     if spec.sampler.kind == "tpe":
         options |= {
             "multivariate": True,
@@ -160,12 +180,37 @@ def trials_of(study: optuna.Study) -> list[StudyTrial]:
                 reason=str(trial.user_attrs.get(_REASON, "")),
                 started=trial.datetime_start.timestamp() if trial.datetime_start else None,
                 finished=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+                seconds=trial.user_attrs.get(_SECONDS, 0.0),
                 results=tuple(
                     Result(**r) for r in json.loads(trial.user_attrs.get(_RESULTS, "[]"))
                 ),
             )
         )
     return found
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Swept field → how much of the first goal's differences it explains, summing to 1 (PED-ANOVA).
+
+    Watanabe, Bansal and Hutter, arXiv 2304.10255. Of whole trials only; {} where they are too few to tell.
+    """
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = optuna.importance.get_param_importances(
+                study,
+                evaluator=evaluator,
+                target=lambda trial: -trial.values[0],  # less is better
+            )
+    except (ValueError, RuntimeError, ZeroDivisionError):  # no whole trials, or all of one score
+        return {}
+    fields: dict[str, float] = {}
+    for name, part in found.items():
+        field = name.removesuffix("_u1").removesuffix("_u2")  # the simplex has two
+        fields[field] = fields.get(field, 0.0) + part
+    known = all(math.isfinite(part) for part in fields.values())
+    return fields if known and any(fields.values()) else {}
 
 
 class StudySearch(Searcher):  # type: ignore[misc]
@@ -194,11 +239,12 @@ class StudySearch(Searcher):  # type: ignore[misc]
         self._over = over
         self._trials: dict[str, Any] = {}
         self._results: dict[str, list[Result]] = {}
+        self._since: dict[str, float] = {}
         self._resume = [
             t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING
         ]
         if not study.get_trials(deepcopy=False):
-            for point in seed_points(spec.search)[: spec.budget.trials]:
+            for point in seed_points(spec.search):
                 enqueue(study, point, spec.search)
 
     def suggest(self, trial_id: str) -> Any:
@@ -215,6 +261,7 @@ class StudySearch(Searcher):  # type: ignore[misc]
             results = []
         config = sample(trial, self._spec.search)
         self._trials[trial_id], self._results[trial_id] = trial, results
+        self._since[trial_id] = time.time()
         return {"number": trial.number, "config": config.model_dump(mode="json")}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -233,13 +280,15 @@ class StudySearch(Searcher):  # type: ignore[misc]
             checkpoint=result["checkpoint_path"],
             losses=json.loads(result["losses"]),
             seconds=time.time(),
+            node=result.get("node", ""),
             alarms=tuple(json.loads(result.get("alarms", "[]"))),
         )
         known.append(scored)
         trial = self._trials[trial_id]
         if len(self._study.directions) == 1:  # Optuna keeps no curves of several
-            trial.report(scored.score, scored.step)
+            trial.report(scored.score, scored.rung)  # steps of trials of unequal lengths say less
         trial.set_user_attr(_RESULTS, json.dumps([asdict(r) for r in known]))
+        self._count_time(trial_id)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -249,6 +298,7 @@ class StudySearch(Searcher):  # type: ignore[misc]
             return
         if result:
             self.on_trial_result(trial_id, result)
+        self._count_time(trial_id)
         trial, known = self._trials.pop(trial_id), self._results.pop(trial_id)
         reason = str((result or {}).get("failed", "")) or (
             "the trial's process failed" if error else ""
@@ -262,6 +312,13 @@ class StudySearch(Searcher):  # type: ignore[misc]
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._tell(trial, known[-1])
+
+    def _count_time(self, trial_id: str) -> None:
+        """Keep how long the trial has run; the time between two commands is not in it."""
+        trial, now = self._trials[trial_id], time.time()
+        spent = trial.user_attrs.get(_SECONDS, 0.0) + now - self._since[trial_id]
+        self._since[trial_id] = now
+        trial.set_user_attr(_SECONDS, spent)
 
     def _tell(self, trial: Any, result: Result) -> None:
         """The figures of a whole trial, one for each goal."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,20 +98,37 @@ def check_room(cpus: float, gpus: float, slots: int, error: Any) -> int:
 
     Raises
     ------
-    UserError: No node has room for even one.
+    UserError: No node, there or to be started by the autoscaler, has room for even one.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    there = [(node["Resources"], 1) for node in ray.nodes() if node["Alive"]]
+    may_come = _autoscaled()
+    nodes = [resources for resources, count in (*there, *may_come) if count]
     most_cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
     most_gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
     if cpus > most_cpus:
         raise error("cpus", f"{cpus:g} CPUs are asked for, the largest node has {most_cpus:g}")
     if gpus > most_gpus:
         raise error("gpus", f"{gpus:g} GPUs are asked for, the largest node has {most_gpus:g}")
-    fit = sum(
-        min(
-            int(node.get("CPU", 0.0) / cpus) if cpus else slots,
-            int(node.get("GPU", 0.0) / gpus) if gpus else slots,
+
+    def fit(kinds: Sequence[tuple[Mapping[str, float], int]]) -> int:
+        return sum(
+            (slots if count < 0 else count)
+            * min(
+                int(node.get("CPU", 0.0) / cpus) if cpus else slots,
+                int(node.get("GPU", 0.0) / gpus) if gpus else slots,
+            )
+            for node, count in kinds
         )
-        for node in nodes
-    )
-    return max(1, min(fit, slots))
+
+    # Nodes that were started by the autoscaler are in both.
+    return max(1, min(max(fit(there), fit(may_come)), slots))
+
+
+def _autoscaled() -> list[tuple[Mapping[str, float], int]]:
+    """Resources and most number (-1: as many as you like) of each kind of node that may be started.
+
+    The autoscaler tells the cluster; Ray Train asks in the same way, for there is no public one.
+    """
+    config = ray._private.state.state.get_cluster_config()
+    groups = config.node_group_configs if config else ()
+    return [(dict(group.resources), group.max_count) for group in groups]

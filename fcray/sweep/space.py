@@ -22,6 +22,7 @@ from fcray.spec import (
     SweepSpec,
     Uniform,
     holds,
+    normal,
 )
 
 _POINT = "config"
@@ -57,31 +58,43 @@ def seed_points(search: SearchSpec) -> list[LoraConfig]:
 def count_points(search: SearchSpec, most: int) -> int | None:
     """How many different points the space has; None where they are `most` or more, or endless."""
     points: list[dict[str, Any]] = [{}]
-    usual = {name: field.default for name, field in LoraConfig.model_fields.items()}
-    fixed = {n: v for n in usual if not isinstance(v := getattr(search, n), Domain)}
+    usual = _unswept(search)
     for name, domain in search.in_order():
         if not isinstance(domain, Choice):
             return None
+        values = {json.dumps(normal(name, one)): one for one in domain.choice}.values()
         points = [
             {**point, name: value}
             for point in points
-            for value in (
-                domain.choice if holds(domain.when, usual | fixed | point) else (usual[name],)
-            )
+            for value in (values if holds(domain.when, usual | point) else (usual[name],))
         ]
         if len(points) >= most:
             return None
-    return len({json.dumps(point, sort_keys=True) for point in points})
+    return len(points)
 
 
-def check_space(spec: SweepSpec) -> None:
-    """Refuse a sweep of more trials than there are points.
+def check_search(spec: SweepSpec) -> None:
+    """Refuse a sweep that cannot be searched as it asks.
 
     Raises
     ------
-    UserError: Some of the trials would be repetitions.
+    UserError: Some of the trials would be repetitions, the sampler cannot learn beside the points that are
+        tried first, or hours of GPUs are counted where none are used.
     """
+    if spec.budget.gpu_hours is not None and not spec.resources.gpus:
+        raise spec.error(
+            "a trial uses no GPUs, so these hours are never over; see budget.minutes",
+            *("budget", "gpu_hours"),
+        )
     trials, first = spec.budget.trials, seed_points(spec.search)
+    if spec.sampler.kind == "nsga2":
+        for point in first:
+            if parameters_of(point, spec.search) is None:
+                raise spec.error(
+                    "nsga2 cannot learn beside points outside of the space, as "
+                    f"{'the baseline' if point == ARTICLE_DEFAULTS else 'one of search.first'} is",
+                    *("sampler", "kind"),
+                )
     points = count_points(spec.search, trials)
     if points is None:
         return
@@ -104,15 +117,21 @@ def sample(trial: Any, search: SearchSpec) -> LoraConfig:
             for name, domain in _swept(search, point.model_dump()):
                 _suggest(trial, name, domain)
         return point
-    usual = {name: field.default for name, field in LoraConfig.model_fields.items()}
-    swept = dict(search.domains())
-    values = {name: usual[name] if name in swept else getattr(search, name) for name in usual}
+    values = _unswept(search)
     for name, domain in search.in_order():
         if holds(domain.when, values):
             values[name] = _suggest(trial, name, domain)
     config = LoraConfig.model_validate(values)
     trial.set_user_attr(_POINT, config.model_dump_json())
     return config
+
+
+def _unswept(search: SearchSpec) -> dict[str, Any]:
+    """Fields → their values where they are fixed, or where their conditions are not met."""
+    return {
+        name: field.default if isinstance(value := getattr(search, name), Domain) else value
+        for name, field in LoraConfig.model_fields.items()
+    }
 
 
 def _swept(search: SearchSpec, values: dict[str, Any]) -> list[tuple[str, Domain]]:
@@ -122,21 +141,17 @@ def _swept(search: SearchSpec, values: dict[str, Any]) -> list[tuple[str, Domain
 
 def parameters_of(point: LoraConfig, search: SearchSpec) -> dict[str, Any] | None:
     """The parameters by which Optuna would have come to `point`; None where it lies outside the space."""
-    values = point.model_dump()
+    values, usual = point.model_dump(), _unswept(search)
     swept = dict(_swept(search, values))
-    usual = {name: field.default for name, field in LoraConfig.model_fields.items()}
     found: dict[str, Any] = {}
     for name, value in values.items():
-        domain = getattr(search, name)
         if name in swept:
-            parameters = _parameters(name, domain, value)
+            parameters = _parameters(name, swept[name], value)
             if parameters is None:
                 return None
             found |= parameters
-        else:
-            fixed = usual[name] if isinstance(domain, Domain) else domain
-            if LoraConfig.model_validate({name: fixed}).model_dump()[name] != value:
-                return None
+        elif normal(name, usual[name]) != value:
+            return None
     return found
 
 
@@ -150,7 +165,7 @@ def _parameters(name: str, domain: Domain, value: Any) -> dict[str, Any] | None:
         u1, u2 = unit_from_shares(value, domain.minimum)
         return {f"{name}_u1": u1, f"{name}_u2": u2}
     for one in domain.choice if isinstance(domain, Choice) else ():
-        if LoraConfig.model_validate({name: one}).model_dump()[name] == value:
+        if normal(name, one) == value:
             return {name: json.dumps(one)}
     return None
 

@@ -13,8 +13,12 @@ import ray
 from ray import tune
 from ray.train.v2.api.callback import UserCallback
 
+from fcray import settings
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.worker import TrialContext, train_worker
+
+PATIENCE = 1800
+"""Seconds that a worker may wait for its place: a node may have to be started first."""
 
 CRASHES = 2
 """How often a trial's crashed worker is started again, from its last checkpoint."""
@@ -41,6 +45,7 @@ def trial_name(number: int) -> str:
 def run_trial(config: dict[str, Any], context: TrialContext) -> None:
     """Tune's trainable. `config` holds `number` and `config` (a `LoraConfig` as JSON)."""
     number: int = config["number"]
+    settings.set_defaults({"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(PATIENCE)})
     crash: list[str] = []
 
     def fit() -> None:

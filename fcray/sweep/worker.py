@@ -111,6 +111,7 @@ class _Reports:
 
     def on_checkpoint(self, checkpoint: Checkpoint) -> None:
         import ray.train
+        import ray.util
 
         outcomes = self._context.pool.evaluate(read_adapter(checkpoint.folder), "validation")
         found = score(outcomes, bootstrap=0)
@@ -131,6 +132,7 @@ class _Reports:
                 STEP: checkpoint.step,
                 RUNG: self._rungs[checkpoint.step],
                 "total_steps": checkpoint.total_steps,
+                "node": ray.util.get_node_ip_address(),
                 METRIC: score_of(scores, self._context.spec.objective),
                 "scores": json.dumps(scores),
                 "losses": json.dumps(thinned(checkpoint.steps)),
@@ -158,15 +160,15 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
         spec.tracking, spec.name, number, lora.model_dump(mode="json"), Path(context.folder)
     )
     training = lora.training(spec.training)
-    storage = models.training_storage(spec.model, models.default_device())
-    base = models.load(spec.model, storage=storage)
-    rows, _ = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
-    rungs = rung_steps(total_steps(len(rows), training), spec.scheduler)
-    reports = _Reports(context, number, tracker, rungs)
     start = ray.train.get_checkpoint()
     resuming = start.as_directory() if start else contextlib.nullcontext(None)
     failed = True
     try:
+        storage = models.training_storage(spec.model, models.default_device())
+        base = models.load(spec.model, storage=storage)
+        rows, _ = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
+        rungs = rung_steps(total_steps(len(rows), training), spec.scheduler)
+        reports = _Reports(context, number, tracker, rungs)
         with resuming as kept, tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch:
             folder = Path(kept) if kept else None
             if folder and not is_whole(folder):

@@ -119,6 +119,7 @@ class TrialRecord(_Record):
     scores: The last scores, metric → value.
     started, finished: Seconds since the sweep's start.
     reason: Why it stopped or failed; empty when it completed.
+    node: Where it trained; empty where that is not known.
     alarms: What the health checks said during training.
     """
 
@@ -133,6 +134,7 @@ class TrialRecord(_Record):
     started: Figure = None
     finished: Figure = None
     reason: str = ""
+    node: str = ""
     alarms: list[str] = []
 
 
@@ -193,6 +195,7 @@ class RunRecord(_Record):
     objective: What the sweep maximised, as in `fcray.spec.SweepSpec`.
     machine, versions: What it ran on, name → value.
     before, after: The base model's and the best adapter's scores on the test examples.
+    importance: Swept field → how much of the scores' differences it explains; they sum to 1.
     phases: Phase → seconds, in the order in which they ran.
     promoted: What the gate let through; None when nothing was.
     verdict: The gate's decision in a sentence.
@@ -209,6 +212,7 @@ class RunRecord(_Record):
     before: ScoreRecord | None = None
     after: ScoreRecord | None = None
     trials: list[TrialRecord] = []
+    importance: dict[str, Figure] = {}
     phases: dict[str, Figure] = {}
     promoted: PromotedRecord | None = None
     verdict: str = ""

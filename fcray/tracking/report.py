@@ -109,6 +109,8 @@ def _search(run: RunRecord) -> list[Section]:
             plots=(
                 (DENSE, space.parallel_coordinates(run)),
                 ("Shares of the steps, a point a trial", space.simplex(run)),
+                ("Importance of what is swept", space.importance(run)),
+                ("Goals against each other, the front joined", space.front(run)),
             ),
         ),
         Section(
@@ -116,6 +118,7 @@ def _search(run: RunRecord) -> list[Section]:
             score,
             plots=(
                 ("Best score so far", clock.best_so_far(run)),
+                ("Best score by steps", clock.best_by_steps(run)),
                 ("Trials", clock.timeline(run)),
                 ("Phases", clock.phases(run)),
             ),

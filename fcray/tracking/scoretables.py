@@ -24,6 +24,12 @@ MEASURES = {
 }
 """Shares in `Scores` → their names for people."""
 
+COUNTS = {
+    "hallucinated_arguments": "Arguments that no right call has, a call",
+    "missing_arguments": "Arguments of right calls that are missing, a call",
+}
+"""The same of numbers a call."""
+
 AST = "BFCL non-live AST"
 
 
@@ -65,7 +71,14 @@ def _overall(scores: Scores) -> ScoreTable:
         (label, percent(getattr(scores, name)), span(scores.intervals.get(name)))
         for name, label in MEASURES.items()
     )
+    rows += tuple((label, *_a_call(scores, name)) for name, label in COUNTS.items())
     return ScoreTable("Scores", ("Measure", "#Value", "#95 % interval"), rows)
+
+
+def _a_call(scores: Scores, name: str) -> tuple[str, str]:
+    value, interval = getattr(scores, name), scores.intervals.get(name)
+    text = NONE if value is None else f"{value:.2f}"
+    return text, f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
 
 
 def _groups(key: str, groups: Mapping[str, Scores]) -> ScoreTable:
@@ -126,4 +139,6 @@ def _speed(scores: Scores) -> ScoreTable:
         ]
     speed = scores.tokens_per_second
     rows.append(("Tokens per second", NONE if speed is None else f"{speed:.1f}"))
-    return ScoreTable("Speed of one stream", ("Measure", "#Value"), tuple(rows))
+    return ScoreTable(
+        "Speed of an answer among those of its batch", ("Measure", "#Value"), tuple(rows)
+    )

@@ -37,7 +37,10 @@ from fcray.evaluation.bfcl.languages import (
     read_call,
     shown,
 )
+from fcray.inference.grammar import GrammarCompiler
 from fcray.metrics import Outcome
+from fcray.models import BaseModel
+from fcray.prompting import tools_key
 from fcray.tools import ToolCall
 from tests.evaluation.bfcl_sources import any_text, java_kinds, javascript_kinds
 from tests.examples import example
@@ -73,6 +76,25 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.syspath_prepend(folder)
         yield folder
     importlib.invalidate_caches()
+
+
+def test_the_grammar_can_hold_every_question_to_its_tools(
+    installed: Path, tiny_base: BaseModel
+) -> None:
+    compiler = GrammarCompiler(tiny_base.tokenizer, len(tiny_base.tokenizer))
+    lists = {
+        tools_key(case.example.tools): case.example
+        for cases in bfcl_cases().values()
+        for case in cases
+    }
+    refused = {}
+    for asked in lists.values():
+        try:
+            compiler.matcher(asked.tools, plain=True, call=True, parallel=True)
+        except UserError as error:
+            refused[asked.id] = str(error)
+    assert not refused
+    assert len(lists) > 1000
 
 
 @pytest.fixture(scope="module")

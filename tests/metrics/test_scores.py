@@ -49,7 +49,7 @@ def test_a_set_worked_out_by_hand() -> None:
     assert scores.irrelevance_accuracy == 1 / 2
     assert scores.schema_validity == 3 / 4
     assert scores.hallucinated_arguments == scores.missing_arguments == 1 / 2
-    assert scores.tool_coverage == 1 / 2
+    assert scores.tool_coverage == 1 / 3  # of f, g and h: nobody asked for h
     assert scores.confusion == {"f": {"f": 2}, "g": {"f": 1}, "none": {"h": 1, "none": 1}}
     fared = scores.per_tool["f"]
     assert (fared.gold, fared.predicted, fared.matched, fared.exact) == (2, 3, 2, 1)
@@ -60,6 +60,27 @@ def test_the_mode_decides_about_strings() -> None:
     one = [outcome([call(to="New York")], [call(to="new york")])]
     assert score(one, mode="normalised", bootstrap=0).frame_accuracy == 1.0
     assert score(one, mode="strict", bootstrap=0).argument_f1 == 0.0
+
+
+def test_every_share_has_an_interval_that_holds_it() -> None:
+    tools = [tool("f", x="integer"), tool("g", z="string")]
+    mixed = [
+        outcome([call("f", x=1)], [call("f", x=1)], tools=tools),
+        outcome([call("f", x=1)], [call("f", y=2)], tools=tools),
+        outcome([call("g", z="a")], [], tools=tools),
+        outcome([], [], tools=tools),
+        outcome([], [call("g", z="a")], tools=tools),
+    ] * 6
+    scores = score(mixed, bootstrap=200)
+    assert scores.intervals.keys() == {
+        *("intent_accuracy", "frame_accuracy", "argument_f1", "argument_precision"),
+        *("argument_recall", "irrelevance_accuracy", "parse_validity", "schema_validity"),
+        *("hallucinated_arguments", "missing_arguments", "tool_coverage"),
+    }
+    for name, interval in scores.intervals.items():
+        assert interval.low <= getattr(scores, name) <= interval.high
+    only_calls = score(mixed[:1], bootstrap=20)
+    assert "irrelevance_accuracy" not in only_calls.intervals
 
 
 def test_no_outcomes() -> None:
@@ -155,7 +176,10 @@ def test_perfect_predictions_score_one(predictions: list[Outcome], mode: str) ->
     perfect = [replace(one, calls=one.example.calls, valid=True) for one in predictions]
     scores = score(perfect, mode=mode, bootstrap=0)  # type: ignore[arg-type]
     assert scores.intent_accuracy == scores.frame_accuracy == scores.argument_f1 == 1.0
-    assert scores.tool_coverage in (None, 1.0)
+    asked = {c.name for one in perfect for c in one.example.calls}
+    offered = {t.name for one in perfect for t in one.example.tools}
+    coverage = len(asked & offered) / len(offered) if offered else None
+    assert scores.tool_coverage == coverage
     assert scores.hallucinated_arguments in (None, 0.0)
 
 

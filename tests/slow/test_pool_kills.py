@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,10 @@ def test_fifty_evaluations_under_fire(
 
     def fire(pool: EvaluationPool) -> None:
         while not over.wait(rng.uniform(*PAUSE)):
-            pid = rng.choice(pool.actor_pids())
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            killed.append(pid)
+            for pid in rng.sample(pids := pool.actor_pids(), min(1, len(pids))):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
 
     with ray_session():
         pool = EvaluationPool(config, {"test": examples})

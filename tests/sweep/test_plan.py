@@ -66,7 +66,7 @@ def test_trials_may_be_of_different_lengths(spec: SweepSpec) -> None:
 
 def test_where_no_gpu_is_an_a100_is_taken_and_its_absence_refused(spec: SweepSpec) -> None:
     plan = make_plan(spec.with_changes(resources=ResourcesSpec(gpus=1)))
-    assert plan.room is A100
+    assert plan.room == A100
     assert plan.hours is not None
     assert "resources.gpus: 1 GPUs are asked for, this machine has 0" in plan.refused[0]
 

@@ -117,6 +117,18 @@ def test_one_rung_alone_works() -> None:
     assert Race(ResumableAsha(1, 2)).report(0, 1, 0.1) == GO
 
 
+def test_a_trial_that_passed_a_rung_unseen_is_not_compared_there() -> None:
+    race = Race()
+    assert race.report(0, 2, 0.4) == GO
+    assert race.report(1, 1, 0.3) == GO
+    assert race.report(1, 2, 0.35) == STOP
+
+
+def test_what_is_whole_is_not_stopped() -> None:
+    race = Race(known=[(1, 1, 0.9), (1, 2, 0.9), (1, 3, 0.9)])
+    assert race.report(0, 3, 0.1) == GO
+
+
 def test_the_median_rule_stops_what_is_below_the_others_averages() -> None:
     race = Race(ResumableMedian(4, 3))
     for number, score in enumerate((0.4, 0.6, 0.5)):

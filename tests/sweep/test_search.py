@@ -12,9 +12,19 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from fcray.errors import UserError
-from fcray.spec import BudgetSpec, DataSpec, LoraConfig, SamplerSpec, SearchSpec, SweepSpec
+from fcray.spec import (
+    BudgetSpec,
+    Choice,
+    DataSpec,
+    LogUniform,
+    LoraConfig,
+    SamplerSpec,
+    SearchSpec,
+    Simplex,
+    SweepSpec,
+)
 from fcray.sweep.scheduler import METRIC, RUNG, STEP
-from fcray.sweep.search import StudySearch, open_study, sampler_for, trials_of
+from fcray.sweep.search import StudySearch, importances, open_study, sampler_for, trials_of
 
 SPEC = SweepSpec(
     name="s",
@@ -190,3 +200,68 @@ def test_an_unknown_trial_is_nobodys(tmp_path: Path, result: dict[str, Any] | No
     study = study_at(tmp_path)
     searcher(study).on_trial_complete("ghost", result)
     assert trials_of(study) == []
+
+
+def test_importances_are_of_the_fields_and_of_whole_trials(tmp_path: Path) -> None:
+    search = SearchSpec(
+        rank=Choice(choice=(4, 8, 16, 32)),
+        learning_rate=LogUniform(log_uniform=(1e-4, 1e-2)),
+        shares=Simplex(),
+        baseline=False,
+    )
+    spec = SPEC.with_changes(search=search, sampler=SamplerSpec(kind="random"))
+    study = study_at(tmp_path, spec)
+    searched = searcher(study, budget=40, spec=spec)
+    assert importances(study) == {}
+    for number in range(40):
+        rate = searched.suggest(str(number))["config"]["learning_rate"]
+        searched.on_trial_complete(str(number), letter(80, rate))
+    found = importances(study)
+    assert found.keys() == {"rank", "learning_rate", "shares"}
+    assert sum(found.values()) == pytest.approx(1)
+    assert max(found, key=lambda name: found[name]) == "learning_rate"
+
+
+def test_a_sweep_that_goes_on_draws_other_points(tmp_path: Path) -> None:
+    search = SearchSpec(learning_rate=LogUniform(log_uniform=(1e-4, 1e-2)), baseline=False)
+    spec = SPEC.with_changes(search=search, sampler=SamplerSpec(kind="random"))
+    drawn = []
+    for run in range(3):  # each as another process would do it
+        searched = searcher(study_at(tmp_path, spec), budget=9, spec=spec)
+        for number in range(2):
+            name = f"{run}-{number}"
+            drawn.append(searched.suggest(name)["config"]["learning_rate"])
+            searched.on_trial_complete(name, letter(80, 0.5))
+    assert len(set(drawn)) == 6
+
+
+def test_a_trials_seconds_are_those_that_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("fcray.sweep.search.time.time", lambda: clock[0])
+    first = searcher(study_at(tmp_path))
+    first.suggest("a")
+    clock[0] += 20
+    first.on_trial_result("a", letter(20, 0.5))
+    clock[0] += 50_000  # the sweep was dead
+    again = searcher(study_at(tmp_path))
+    again.suggest("b")
+    clock[0] += 30
+    again.on_trial_complete("b", letter(80, 0.8))
+    assert trials_of(study_at(tmp_path))[0].seconds == pytest.approx(50)
+
+
+def test_a_run_with_other_goals_is_refused(tmp_path: Path) -> None:
+    study_at(tmp_path)
+    with pytest.raises(UserError, match="objective: this run was begun with other goals"):
+        study_at(tmp_path, SPEC.with_changes(objective=("mean", "latency_p50")))
+
+
+def test_a_first_point_waits_until_there_is_a_trial_for_it(tmp_path: Path) -> None:
+    first = searcher(study_at(tmp_path), budget=1)
+    first.suggest("a")
+    first.on_trial_complete("a", letter(80, 0.5))
+    assert first.suggest("b") == Searcher.FINISHED
+    again = searcher(study_at(tmp_path), budget=2)
+    assert again.suggest("c")["config"]["learning_rate"] == 3e-5  # the article's

@@ -15,6 +15,8 @@ from fcray.spec import (
     DataSpec,
     LogUniform,
     LoraConfig,
+    ResourcesSpec,
+    SamplerSpec,
     SearchSpec,
     Simplex,
     SweepSpec,
@@ -111,7 +113,7 @@ def test_a_field_is_swept_only_when_its_condition_holds() -> None:
 
 def test_points_are_counted() -> None:
     assert space.count_points(SearchSpec(), 10) == 1
-    assert space.count_points(SearchSpec(rank=Choice(choice=(8, 16, 8))), 10) == 2
+    assert space.count_points(SearchSpec(rank=Choice(choice=(8, 16, 8))), 3) == 2
     assert space.count_points(SearchSpec(shares=Simplex()), 10) is None
     conditional = SearchSpec(
         rank=Choice(choice=(8, 16)), dropout=Choice(choice=(0.0, 0.1, 0.2), when={"rank": 16})
@@ -131,8 +133,47 @@ def test_points_are_counted() -> None:
 def test_more_trials_than_points_are_refused(search: SearchSpec, trials: int, message: str) -> None:
     spec = SweepSpec(name="s", data=DataSpec(catalogs=("data",)), search=search)
     with pytest.raises(UserError, match=rf"budget\.trials: {message}"):
-        space.check_space(spec.with_changes(budget=BudgetSpec(trials=trials)))
-    space.check_space(spec.with_changes(budget=BudgetSpec(trials=trials - 1)))
+        space.check_search(spec.with_changes(budget=BudgetSpec(trials=trials)))
+    space.check_search(spec.with_changes(budget=BudgetSpec(trials=trials - 1)))
+
+
+def test_hours_of_gpus_without_gpus_are_refused() -> None:
+    budget = BudgetSpec(trials=1, gpu_hours=2)
+    spec = SweepSpec(name="s", data=DataSpec(catalogs=("data",)), budget=budget)
+    with pytest.raises(UserError, match=r"budget\.gpu_hours: a trial uses no GPUs"):
+        space.check_search(spec)
+    space.check_search(spec.with_changes(resources=ResourcesSpec(gpus=1)))
+
+
+def test_nsga2_wants_all_points_in_the_space() -> None:
+    search = SearchSpec(learning_rate=LogUniform(log_uniform=(1e-3, 1e-2)))
+    spec = SweepSpec(
+        name="s",
+        data=DataSpec(catalogs=("data",)),
+        search=search,
+        sampler=SamplerSpec(kind="nsga2"),
+    )
+    with pytest.raises(UserError, match=r"sampler\.kind: nsga2 cannot .* as the baseline is"):
+        space.check_search(spec)
+    alone = search.model_copy(update={"baseline": False})
+    space.check_search(spec.with_changes(search=alone))
+
+
+def test_conditions_compare_values_as_a_trial_has_them() -> None:
+    search = SearchSpec(
+        target_modules=Choice(choice=("all-linear", ["q_proj", "v_proj"])),
+        rank=Choice(choice=("8", 16)),
+        dropout=Choice(
+            choice=(0.1, 0.2), when={"target_modules": [["q_proj", "v_proj"]], "rank": "8"}
+        ),
+    )
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(60):
+        trial = study.ask()
+        config = space.sample(trial, search)
+        swept = config.rank == 8 and config.target_modules == ("q_proj", "v_proj")
+        assert (config.dropout > 0) == swept
+        assert space.parameters_of(config, search) == trial.params
 
 
 def test_a_sample_lies_in_the_space_and_is_remembered() -> None:

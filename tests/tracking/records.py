@@ -55,6 +55,7 @@ def trial(number: int, status: Status = "completed", steps: int = 110) -> TrialR
             intent_accuracy=1 - 0.8 * math.exp(-speed * step / 60),
             argument_f1=1 - 0.9 * math.exp(-speed * step / 80),
             frame_accuracy=1 - 0.95 * math.exp(-speed * step / 120),
+            adapter_mebibytes=0.3 * settings["rank"],
         )
         for step in reached
     ]
@@ -76,6 +77,7 @@ def trial(number: int, status: Status = "completed", steps: int = 110) -> TrialR
         scores=curve[-1].scores if curve else {},
         curve=curve,
         losses=losses,
+        node=f"10.0.0.{number % 2}",
         started=4 + 60.0 * number,
         finished=None if status == "running" else 8 + 60 * number + steps / 2,
         reason={"stopped": "below the median at rung 2 (ASHA)", "failed": "loss is not finite"}.get(
@@ -94,6 +96,8 @@ def full() -> RunRecord:
     return RunRecord(
         name="demo",
         date=datetime(2025, 3, 3, 14, 5, tzinfo=UTC),
+        objective=["mean", "adapter_mebibytes"],
+        importance={"learning_rate": 0.6, "rank": 0.3, "shares": 0.1},
         machine={"cpu": "2 cores", "memory_gib": 24.0, "gpu": None},
         versions={"fcray": "0.1.0", "ray": "2.60.0", "torch": "2.9.0"},
         before=ScoreRecord(

@@ -57,7 +57,7 @@ def test_a_full_record_has_every_section(tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", full())
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert [name for name in shown_sections(page) if name != "figures"] == SECTIONS
-    assert page.count("data-plot=") == 9
+    assert page.count("data-plot=") == 12
     for text in (
         "96.9%",
         "32–52% → 91–99%",
@@ -110,7 +110,7 @@ def test_failed_trials_and_nan_scores_leave_valid_json() -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
-    assert len(json.loads(data, parse_constant=refuse)) == 9
+    assert len(json.loads(data, parse_constant=refuse)) == 12
 
 
 def test_no_text_of_a_run_becomes_markup() -> None:

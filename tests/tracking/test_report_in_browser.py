@@ -63,8 +63,9 @@ def test_every_plot_is_drawn_without_a_word(run: RunRecord, tmp_path: Path) -> N
     write_report(tmp_path / "report.html", run)
     dom, console = opened(tmp_path / "report.html", tmp_path / "profile")
     assert console == []
-    assert len(re.findall(r'class="plot[^"]*js-plotly-plot"', dom)) == 9
-    assert dom.count('class="main-svg"') >= 9
+    plots = 12 if isinstance(run.objective, list) else 11
+    assert len(re.findall(r'class="plot[^"]*js-plotly-plot"', dom)) == plots
+    assert dom.count('class="main-svg"') >= plots
     assert "明天上午九点提醒我开会" in dom or run.name != "demo"
 
 
@@ -76,7 +77,7 @@ def test_nothing_runs_over_the_side(width: int, tmp_path: Path) -> None:
     (tmp_path / "frame.html").write_text(FRAME.format(width=width), encoding="utf-8")
     dom, console = opened(tmp_path / "frame.html", tmp_path / "profile")
     assert console == []
-    assert f"[over=0 wide={width} drawn=9 cut=0]" in dom.replace('"', "")
+    assert f"[over=0 wide={width} drawn=12 cut=0]" in dom.replace('"', "")
 
 
 def test_an_empty_page_opens(tmp_path: Path) -> None:

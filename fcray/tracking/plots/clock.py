@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from itertools import accumulate
+from typing import NamedTuple
 
 from fcray.tracking.plots.style import (
     MUTED,
@@ -24,16 +26,35 @@ def best_so_far(run: RunRecord) -> Figure | None:
     events = _checkpoints(run)
     if len(events) < 2:
         return None
-    last = max(events[-1][0], last_moment(run))
+    last = max(events[-1].seconds, last_moment(run))
     unit, per = time_unit(last)
-    times = [seconds / per for seconds, _, _ in events]
-    scores = [score for _, score, _ in events]
+    return _rise([event.seconds / per for event in events], events, last / per, _moments(unit))
+
+
+def best_by_steps(run: RunRecord) -> Figure | None:
+    """The same against the optimizer steps of all trials until then."""
+    events = _checkpoints(run)
+    if len(events) < 2:
+        return None
+    done: dict[int, int] = {}
+    spent = []
+    for event in events:
+        done[event.trial] = max(event.step, done.get(event.trial, 0))
+        spent.append(float(sum(done.values())))
+    axis = {"title": {"text": "optimizer steps of all trials"}, "rangemode": "tozero"}
+    return _rise(spent, events, spent[-1], axis)
+
+
+def _rise(
+    places: list[float], events: list[Scored], last: float, axis: Mapping[str, object]
+) -> Figure:
+    scores = [event.score for event in events]
     best = list(accumulate(scores, max))
     checkpoints = trace(
         "scatter",
-        x=times,
+        x=places,
         y=scores,
-        text=[name for _, _, name in events],
+        text=[f"trial {event.trial}, step {event.step}" for event in events],
         mode="markers",
         marker={"color": MUTED, "size": 7},
         name="checkpoint",
@@ -42,7 +63,7 @@ def best_so_far(run: RunRecord) -> Figure | None:
     )
     line = trace(
         "scatter",
-        x=[*times, last / per],
+        x=[*places, last],
         y=[*best, best[-1]],
         mode="lines",
         name="best so far",
@@ -50,18 +71,14 @@ def best_so_far(run: RunRecord) -> Figure | None:
         line={"color": PALETTE[0], "width": 2.5, "shape": "hv"},
         hovertemplate="best so far: %{y:.1%}<extra></extra>",
     )
-    return figure(
-        [checkpoints, line],
-        height=320,
-        xaxis=_moments(unit),
-        yaxis={"tickformat": ".0%"},
-    )
+    return figure([checkpoints, line], height=320, xaxis=axis, yaxis={"tickformat": ".0%"})
 
 
 def timeline(run: RunRecord) -> Figure | None:
-    """When each trial ran, a bar a trial, coloured by how it ended."""
+    """When each trial ran, a bar a trial, those of a node together, coloured by how it ended."""
     timed = sorted(
-        (trial for trial in run.trials if trial.started is not None), key=lambda trial: trial.number
+        (trial for trial in run.trials if trial.started is not None),
+        key=lambda trial: (trial.node, trial.number),
     )
     if not timed:
         return None
@@ -77,7 +94,7 @@ def timeline(run: RunRecord) -> Figure | None:
         barmode="overlay",
         bargap=0.35,
         xaxis=_moments(unit),
-        yaxis=_listed([f"trial {trial.number}" for trial in timed]),
+        yaxis=_listed([_row(trial) for trial in timed]),
     )
 
 
@@ -119,15 +136,29 @@ def last_moment(run: RunRecord) -> float:
     return max(known)
 
 
-def _checkpoints(run: RunRecord) -> list[tuple[float, float, str]]:
-    """(seconds since the start, score, name) of every scored checkpoint, in time's order."""
+class Scored(NamedTuple):
+    """A scored checkpoint; `seconds` since the sweep's start."""
+
+    seconds: float
+    score: float
+    trial: int
+    step: int
+
+
+def _checkpoints(run: RunRecord) -> list[Scored]:
+    """Every scored checkpoint, in time's order."""
     return sorted(
-        (point.seconds, score, f"trial {trial.number}, step {point.step}")
+        Scored(point.seconds, score, trial.number, point.step)
         for trial in run.trials
         for point in trial.curve
         if point.seconds is not None
         and (score := score_of(point.scores, run.objective)) is not None
     )
+
+
+def _row(trial: TrialRecord) -> str:
+    """What stands before a trial's bar: its node too, where that is known."""
+    return f"trial {trial.number}" + (f" · {html.escape(trial.node)}" if trial.node else "")
 
 
 def _bars(status: Status, trials: list[TrialRecord], end: float, per: float) -> Trace:
@@ -136,7 +167,7 @@ def _bars(status: Status, trials: list[TrialRecord], end: float, per: float) -> 
     lengths = [b - a for a, b in zip(starts, ends, strict=True)]
     return trace(
         "bar",
-        y=[f"trial {trial.number}" for trial in trials],
+        y=[_row(trial) for trial in trials],
         base=[start / per for start in starts],
         x=[length / per for length in lengths],
         orientation="h",

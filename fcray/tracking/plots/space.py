@@ -6,13 +6,22 @@ browsers without a GPU are giving up, and it does not print.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fcray.tracking.plots.style import MUTED, SCALE, Figure, Trace, figure, on_scale, trace
+from fcray.tracking.plots.style import MUTED, PALETTE, SCALE, Figure, Trace, figure, on_scale, trace
 from fcray.tracking.record import RunRecord, TrialRecord, score_of
-from fcray.tracking.wording import STAGES, number, percent, rate, shares
+from fcray.tracking.wording import (
+    COSTS,
+    STAGES,
+    number,
+    objective_name,
+    percent,
+    rate,
+    shares,
+)
 
 LABELLED = 15
 """With more trials than this, their numbers would hide the points."""
@@ -127,6 +136,79 @@ def triangle(points: list[Trace]) -> Figure:
     }
     margin = {"l": 56, "r": 10, "t": 40, "b": 40}
     return figure(points, height=380, margin=margin, ternary=corners)
+
+
+def importance(run: RunRecord) -> Figure | None:
+    """How much of the scores' differences each swept field explains."""
+    known = {name: part for name, part in run.importance.items() if part is not None}
+    if not known:
+        return None
+    ordered = sorted(known.items(), key=lambda pair: pair[1])
+    names = [html.escape(name.replace("_", " ")) for name, _ in ordered]
+    bars = trace(
+        "bar",
+        y=names,
+        x=[part for _, part in ordered],
+        orientation="h",
+        marker={"color": PALETTE[0]},
+        text=[f"{part:.0%}" for _, part in ordered],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    room = 1.2 * max(part for _, part in ordered) or 1.0
+    axis = {"tickformat": ".0%", "range": [0, room]}
+    listed = {"categoryorder": "array", "categoryarray": names, "showgrid": False}
+    height = 70 + 30 * len(names)
+    return figure([bars], height=height, bargap=0.35, xaxis=axis, yaxis=listed)
+
+
+def front(run: RunRecord) -> Figure | None:
+    """Of several goals the first two, a point a trial; the trials that none betters in both are joined."""
+    if not isinstance(run.objective, list) or len(run.objective) < 2:
+        return None
+    first, second = run.objective[:2]
+    points = [
+        (trial.number, x, y)
+        for trial in run.trials
+        if trial.status == "completed"
+        and (y := score_of(trial.scores, first)) is not None
+        and (x := score_of(trial.scores, second)) is not None
+    ]
+    if len(points) < 2:
+        return None
+    less = second in COSTS
+    best: list[tuple[int, float, float]] = []
+    for point in sorted(points, key=lambda p: (p[1] if less else -p[1], -p[2])):
+        if not best or point[2] > best[-1][2]:
+            best.append(point)
+    others = [point for point in points if point not in best]
+    return figure(
+        [
+            _goals(others, "markers", "trial", {"color": MUTED, "size": 8}),
+            _goals(best, "lines+markers", "on the front", {"color": PALETTE[0], "size": 11}),
+        ],
+        height=360,
+        xaxis={"title": {"text": html.escape(objective_name(second))}},
+        yaxis={"title": {"text": html.escape(objective_name(first))}, "tickformat": ".0%"},
+    )
+
+
+def _goals(
+    points: list[tuple[int, float, float]], mode: str, name: str, marker: dict[str, Any]
+) -> Trace:
+    return trace(
+        "scatter",
+        x=[x for _, x, _ in points],
+        y=[y for _, _, y in points],
+        mode=mode,
+        name=name,
+        showlegend=True,
+        marker=marker,
+        line={"color": marker["color"], "dash": "dot"},
+        text=[f"trial {number}" for number, _, _ in points],
+        hovertemplate="%{text}: %{y:.1%}, %{x:.3g}<extra></extra>",
+    )
 
 
 def _label(one: Scored, scored: list[Scored]) -> str:

@@ -26,6 +26,28 @@ def test_the_best_so_far_never_falls_and_goes_on_to_the_end() -> None:
     assert best["y"] == [0.2, 0.4, 0.5, 0.5, 0.5]
 
 
+def test_the_best_by_steps_counts_those_of_all_trials() -> None:
+    trials = [
+        TrialRecord(number=0, curve=[point(10, 10, 0.2), point(30, 30, 0.5)], finished=50),
+        TrialRecord(number=1, curve=[point(10, 20, 0.4), point(20, 40, 0.3)]),
+    ]
+    figure = clock.best_by_steps(RunRecord(name="a", trials=trials))
+    assert figure is not None
+    assert figure["data"][1]["x"] == [10, 20, 40, 50, 50]
+    assert figure["data"][1]["y"] == [0.2, 0.4, 0.5, 0.5, 0.5]
+
+
+def test_trials_of_a_node_lie_together() -> None:
+    trials = [
+        TrialRecord(number=number, node=node, started=0, finished=1, status="completed")
+        for number, node in enumerate(("b<", "a", "b<"))
+    ]
+    figure = clock.timeline(RunRecord(name="a", trials=trials))
+    assert figure is not None
+    listed = figure["layout"]["yaxis"]["categoryarray"][::-1]
+    assert listed == ["trial 1 · a", "trial 0 · b&lt;", "trial 2 · b&lt;"]
+
+
 def test_a_bar_lasts_from_start_to_end_and_a_running_trial_until_now() -> None:
     run = RunRecord(
         name="a",
@@ -52,7 +74,7 @@ def test_phases_keep_their_order_and_their_names_are_text() -> None:
 
 
 def test_plotly_accepts_the_figures() -> None:
-    for draw in (clock.best_so_far, clock.timeline, clock.phases):
+    for draw in (clock.best_so_far, clock.best_by_steps, clock.timeline, clock.phases):
         assert go.Figure(draw(full())).data
 
 

@@ -87,6 +87,43 @@ def test_the_simplex_needs_two_different_points() -> None:
     )
 
 
+def goals(*points: tuple[float, float], second: str = "latency_p50") -> RunRecord:
+    trials = [
+        TrialRecord(number=n, status="completed", scores={"argument_f1": y, second: x})
+        for n, (y, x) in enumerate(points)
+    ]
+    return RunRecord(name="a", objective=["argument_f1", second], trials=trials)
+
+
+def test_the_front_holds_what_nothing_betters_in_both() -> None:
+    figure = space.front(goals((0.9, 2.0), (0.8, 1.0), (0.7, 1.5), (0.95, 3.0), (0.9, 2.5)))
+    assert figure is not None
+    others, best = figure["data"]
+    assert best["text"] == ["trial 1", "trial 0", "trial 3"]
+    assert others["text"] == ["trial 2", "trial 4"]
+
+
+def test_of_two_metrics_more_is_better_in_both() -> None:
+    figure = space.front(goals((0.9, 0.5), (0.8, 0.7), (0.7, 0.6), second="frame_accuracy"))
+    assert figure is not None
+    assert figure["data"][1]["text"] == ["trial 1", "trial 0"]
+
+
+def test_one_goal_has_no_front() -> None:
+    run = goals((0.9, 2.0), (0.8, 1.0))
+    run.objective = "argument_f1"
+    assert space.front(run) is None
+    assert space.front(goals((0.9, 2.0))) is None
+
+
+def test_importance_is_listed_from_the_least() -> None:
+    run = RunRecord(name="a", importance={"rank": 0.7, "learning_rate": 0.3, "x": None})
+    figure = space.importance(run)
+    assert figure is not None
+    assert figure["data"][0]["y"] == ["learning rate", "rank"]
+    assert figure["data"][0]["text"] == ["30%", "70%"]
+
+
 def test_plotly_accepts_the_figures() -> None:
     assert go.Figure(space.parallel_coordinates(full())).data
     assert go.Figure(space.simplex(full())).data
