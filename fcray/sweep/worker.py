@@ -1,7 +1,8 @@
 """What a Ray Train worker does: train one LoRA job, have its checkpoints scored, report them.
 
-The training itself is `training.trainer`, which knows no Ray; this is its shell. The worker waits while
-its checkpoint is scored: on a small machine that is the other way to use the same cores.
+The training itself is `training.trainer`, which knows no Ray; this is its shell. Where evaluation actors have
+CPUs or GPUs of their own, training goes on while a checkpoint is scored; where they have none the worker
+waits, which is the other way to use the same cores.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcray.evaluation.pool import EvaluationPool, read_adapter
-from fcray.metrics import score
+from fcray.metrics import Outcome, score
 from fcray.spec import LoraConfig, SweepSpec
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.scheduler import METRIC, RUNG, STEP, rung_steps
@@ -85,11 +89,27 @@ def thinned(steps: Sequence[StepRecord]) -> list[tuple[int, int, float]]:
 
 
 class _Reports:
-    """What becomes of a worker's steps and checkpoints: tracked, scored, reported."""
+    """What becomes of a worker's steps and checkpoints: tracked, scored, reported.
+
+    Parameters
+    ----------
+    rungs: Step → rung.
+    scratch: Where checkpoints are kept that are being scored.
+    """
 
     def __init__(
-        self, context: TrialContext, number: int, tracker: TrialTracker, rungs: Mapping[int, int]
+        self,
+        context: TrialContext,
+        number: int,
+        tracker: TrialTracker,
+        rungs: Mapping[int, int],
+        scratch: Path,
     ) -> None:
+        evaluation = context.spec.evaluation
+        self._goes_on = evaluation.cpus > 0 or evaluation.gpus > 0
+        self._scorer = ThreadPoolExecutor(1, "scorer")
+        self._scored: tuple[Checkpoint, Future[tuple[Outcome, ...]]] | None = None
+        self._scratch = scratch
         self._rungs = rungs
         self._context = context
         self._number = number
@@ -101,6 +121,8 @@ class _Reports:
         values = {"loss": record.loss, "stage": record.stage, "learning_rate": record.learning_rate}
         self._tracker.log(values, record.step)
         self._tell(self._health.loss(record.step, record.stage, record.loss))
+        if self._scored is not None and self._scored[1].done():
+            self.settle()
 
     def _tell(self, alarms: Iterable[Alarm]) -> None:
         """Put alarms in the log, in W&B and in the trial's record."""
@@ -110,10 +132,33 @@ class _Reports:
             self._alarms.append(alarm.message)
 
     def on_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Have it scored; of two at a time the earlier is waited for."""
+        self.settle()
+        if self._goes_on:  # its folder is gone when this returns
+            folder = self._scratch / f"scored-{checkpoint.step}"
+            checkpoint = replace(checkpoint, folder=shutil.copytree(checkpoint.folder, folder))
+        files = read_adapter(checkpoint.folder)
+        scored = self._scorer.submit(self._context.pool.evaluate, files, "validation")
+        self._scored = checkpoint, scored
+        if not self._goes_on:
+            self.settle()
+
+    def close(self) -> None:
+        self._scorer.shutdown(wait=False, cancel_futures=True)
+
+    def settle(self) -> None:
+        """Wait for the scores of the checkpoint that is being scored, and report it."""
+        if self._scored is not None:
+            checkpoint, scored = self._scored
+            self._scored = None
+            self._report(checkpoint, scored.result())
+            if self._goes_on:
+                shutil.rmtree(checkpoint.folder)
+
+    def _report(self, checkpoint: Checkpoint, outcomes: tuple[Outcome, ...]) -> None:
         import ray.train
         import ray.util
 
-        outcomes = self._context.pool.evaluate(read_adapter(checkpoint.folder), "validation")
         found = score(outcomes, bootstrap=0)
         size = (checkpoint.folder / "adapter_model.safetensors").stat().st_size
         scores: dict[str, float | None] = {
@@ -168,8 +213,11 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
         base = models.load(spec.model, storage=storage)
         rows, _ = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
         rungs = rung_steps(total_steps(len(rows), training), spec.scheduler)
-        reports = _Reports(context, number, tracker, rungs)
-        with resuming as kept, tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch:
+        with (
+            resuming as kept,
+            tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch,
+            closing(_Reports(context, number, tracker, rungs, Path(scratch))) as reports,
+        ):
             folder = Path(kept) if kept else None
             if folder and not is_whole(folder):
                 logger.warning("trial %d begins anew: its checkpoint is torn", number)
@@ -179,12 +227,13 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
                 rows,
                 lora,
                 training,
-                folder=Path(scratch),
+                folder=Path(scratch) / "training",
                 checkpoint_steps=list(rungs),
                 on_checkpoint=reports.on_checkpoint,
                 on_step=reports.on_step,
                 resume_from=folder,
             )
+            reports.settle()
         failed = False
     finally:
         tracker.finish(1 if failed else 0)

@@ -23,6 +23,11 @@ _LEAVES: st.SearchStrategy[Schema] = st.one_of(
     st.builds(lambda b: {"type": "integer", "minimum": b[0], "maximum": sum(b)}, _BOUNDS),
     st.builds(lambda v: {"const": v}, _WORDS),
     st.just({"type": ["boolean", "null"]}),
+    st.just({"type": "string", "minLength": 2, "maxLength": 4}),
+    st.just({"type": "string", "pattern": "^[A-Z]{2}-[0-9]{1,3}$"}),
+    st.just({"type": "string", "format": "date"}),
+    st.just({"type": "number", "minimum": -1.5, "maximum": 2.5}),
+    st.just({"anyOf": [{"type": "boolean"}, {"type": "string", "maxLength": 3}]}),
 )
 
 
@@ -68,6 +73,12 @@ def values(draw: st.DrawFn, schema: Schema) -> Any:  # noqa: PLR0911
     """A value that fits `schema`, its objects in the schema's order."""
     if "const" in schema:
         return schema["const"]
+    if "anyOf" in schema:
+        return draw(values(draw(st.sampled_from(schema["anyOf"]))))
+    if "pattern" in schema:
+        return draw(st.from_regex(schema["pattern"].strip("^$"), fullmatch=True))
+    if "format" in schema:
+        return str(draw(st.dates()))
     if "enum" in schema:
         return draw(st.sampled_from(schema["enum"]))
     kind = schema["type"]
@@ -81,7 +92,11 @@ def values(draw: st.DrawFn, schema: Schema) -> Any:  # noqa: PLR0911
         count = draw(st.integers(0, schema["maxItems"]))
         return [draw(values(schema["items"])) for _ in range(count)]
     if kind == "string":
-        return draw(st.text(TEXT, max_size=schema["maxLength"]))
+        return draw(
+            st.text(TEXT, min_size=schema.get("minLength", 0), max_size=schema["maxLength"])
+        )
+    if kind == "number":
+        return draw(st.sampled_from([-1.5, -1, 0, 0.25, 1.0, 2.5]))
     if kind == "integer":
         return draw(st.integers(schema["minimum"], schema["maximum"]))
     return draw(st.booleans() if kind == "boolean" else st.sampled_from([True, False, None]))

@@ -21,7 +21,7 @@ from ray.tune.schedulers import TrialScheduler
 from fcray.errors import UserError
 from fcray.job import Job
 from fcray.registry import CHAMPION
-from fcray.spec import BudgetSpec, LoraConfig, ResourcesSpec, SearchSpec
+from fcray.spec import BudgetSpec, EvaluationSpec, LoraConfig, ResourcesSpec, SearchSpec
 from fcray.sweep import scheduler
 from fcray.sweep.run import find_folder, make_folder
 from fcray.sweep.scheduler import ResumableAsha
@@ -91,6 +91,28 @@ def test_a_sweep_from_data_to_registry(
     same = again.sweep(again.prepare())
     assert [t.results for t in same] == [t.results for t in trials]
     assert again.promote(data, same)[1] == manifest
+
+
+@pytest.mark.timeout(300)
+def test_training_goes_on_while_a_checkpoint_is_scored_elsewhere(
+    ray_cluster: None, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """The scores and checkpoints are those of a worker that waits."""
+    found = []
+    for name, cpus in (("waits", 0.0), ("goes-on", 0.5)):
+        spec = tiny_spec(
+            tiny_folder,
+            tmp_path / name,
+            budget=BudgetSpec(trials=1),
+            evaluation=EvaluationSpec(max_tokens=16, cpus=cpus),
+        )
+        job = Job(spec, Silent())
+        (trial,) = job.sweep(job.prepare())
+        assert trial.status == "completed"
+        assert all(Path(result.checkpoint).is_dir() for result in trial.results[-1:])
+        found.append([(r.step, r.rung, r.score, r.losses) for r in trial.results])
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
 
 
 class StopsFirst(ResumableAsha):
