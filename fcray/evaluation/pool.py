@@ -304,11 +304,12 @@ class _Coordinator:
 def shards_of(examples: Sequence[Example], evaluation: EvaluationSpec) -> list[list[int]]:
     """The examples' numbers in shards of about one size, those with the same tools together.
 
-    There are two shards for an actor, so that none waits long for the last one, or more, so that none holds
-    more than `MOST`; but none holds less than `LEAST` or a batch.
+    There are as many for each actor, one or so many that none holds more than `MOST`: the last answers of a
+    shard do not fill a batch, which costs more than to wait for the slowest actor. None holds less than
+    `LEAST` or a batch.
     """
     order = sorted(range(len(examples)), key=lambda index: tools_key(examples[index].tools))
-    wanted = max(2 * evaluation.actors, -(-len(order) // MOST))
+    wanted = evaluation.actors * max(1, -(-len(order) // (MOST * evaluation.actors)))
     count = max(1, min(wanted, len(order) // min(LEAST, evaluation.batch)))
     bounds = [len(order) * number // count for number in range(count + 1)]
     return [order[start:end] for start, end in pairwise(bounds) if start < end]

@@ -173,7 +173,7 @@ def test_shards_hold_every_example_once(lists: list[int], actors: int, batch: in
     shards = shards_of(rows, EvaluationSpec(actors=actors, batch=batch))
     assert sorted(i for shard in shards for i in shard) == list(range(len(rows)))
     assert all(min(LEAST, batch, len(rows)) <= len(shard) <= MOST for shard in shards)
-    assert len(shards) >= min(2 * actors, len(rows) // min(LEAST, batch))
+    assert len(shards) >= min(actors, len(rows) // min(LEAST, batch))
     offered = [rows[i].tools for shard in shards for i in shard]
     runs = 1 + sum(one != other for one, other in pairwise(offered)) if offered else 0
     assert runs == len(set(lists))
