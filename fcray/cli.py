@@ -19,7 +19,7 @@ from fcray import __version__, settings
 from fcray.cli_data import SpecPath, data_app
 from fcray.cli_evaluate import evaluate
 from fcray.cli_plan import plan, schema
-from fcray.errors import FcrayError, UserError
+from fcray.errors import FcrayError, UserError, full_disk
 
 app = typer.Typer(
     name="fcray",
@@ -64,6 +64,9 @@ def _end(error: BaseException) -> NoReturn:
     if isinstance(error, FcrayError):
         print(f"fcray: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    if full := full_disk(error, []):
+        print(f"fcray: {full}; make room, and try again", file=sys.stderr)
+        sys.exit(1)
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -5,6 +5,11 @@ Knows nothing of who raises or prints them: `cli.py` turns them into exit codes.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -64,3 +69,33 @@ def first_problem(error: ValidationError) -> tuple[str, tuple[str | int, ...]]:
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The one way to say that an optional dependency is absent."""
     return UserError(f"{purpose} needs the package {package}: pip install 'fcray[{extra}]'")
+
+
+LEAST_FREE = 2**20
+"""With fewer bytes left, a disk counts as full."""
+
+
+def full_disk(error: BaseException, folders: Iterable[str]) -> str:
+    """A sentence if an error came of a full disk, else "".
+
+    Libraries say so in many ways, or not at all (`PytorchStreamWriter failed writing file`): where there is
+    next to no room left, that is why.
+
+    Parameters
+    ----------
+    folders: Where was being written; those that are none are passed over.
+    """
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    at: BaseException | None = error
+    while at is not None:
+        text = str(at)
+        words = [word for n in numbers for word in (os.strerror(n), f"os error {n}")]
+        lines = [line for line in text.splitlines() if any(word in line for word in words)]
+        if lines or getattr(at, "errno", None) in numbers:
+            return f"the disk is full ({(lines or [text])[0].strip()})"
+        at = at.__cause__ or at.__context__
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(folder).free < LEAST_FREE:
+                return f"the disk of {folder} is full ({type(error).__name__}: {error})"
+    return ""

@@ -348,12 +348,14 @@ def machine() -> dict[str, Any]:
         name = next(
             (x.partition(":")[2].strip() for x in lines if x.startswith("model name")), name
         )
-    amx = torch.cpu.get_capabilities().get("amx_bf16", False)
+    known = torch.cpu.get_capabilities()
+    units = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}
+    more = next((f" with {name}" for name, key in units.items() if known.get(key)), "")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "cpu": name,
         "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability() + (" with AMX" if amx else ""),
+        "instructions": torch.backends.cpu.get_cpu_capability() + more,
         "gpus": gpus,
         "python": platform.python_version(),
         "system": platform.system(),

@@ -78,14 +78,16 @@ def default_device() -> torch.device:
 def default_dtype(spec: ModelSpec, device: torch.device) -> torch.dtype:
     """The floats of the frozen base: in training, evaluation and serving alike.
 
-    `auto` is bfloat16 where the hardware multiplies it faster: GPUs that have it, CPUs with AMX.
+    `auto` is bfloat16 where the hardware multiplies it faster: GPUs that have it, CPUs with AMX or
+    AVX512-BF16 (Intel's since Sapphire Rapids, AMD's since Zen 4).
     """
     if spec.precision != "auto":
         return torch.bfloat16 if spec.precision == "bf16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    amx = torch.cpu.get_capabilities().get("amx_bf16", False)
-    return torch.bfloat16 if amx else torch.float32
+    known = torch.cpu.get_capabilities()
+    fast = known.get("amx_bf16", False) or known.get("avx512_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
 
 
 def default_storage(spec: ModelSpec, device: torch.device) -> Storage:

@@ -238,8 +238,9 @@ def test_the_default_storage() -> None:
 
 def test_the_base_is_in_bfloat16_where_that_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    for amx, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx})
+    fast = torch.bfloat16
+    for has, dtype in (("amx_bf16", fast), ("avx512_bf16", fast), ("avx2", torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: {has: True})
         assert models.default_dtype(ModelSpec(), cpu) == dtype
         assert models.default_dtype(ModelSpec(precision="fp32"), cpu) == torch.float32
         assert models.default_dtype(ModelSpec(precision="bf16"), cpu) == torch.bfloat16

@@ -20,16 +20,23 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from fcray.dataset import store
 from fcray.dataset.build import Dataset
-from fcray.errors import FcrayError, UserError
+from fcray.errors import FcrayError, UserError, full_disk
 from fcray.evaluation.pool import EvaluationPool, PoolConfig
 from fcray.metrics import Outcome
 from fcray.spec import SweepSpec
 from fcray.sweep.mailbox import Mailbox
-from fcray.sweep.scheduler import METRIC, STEP, rung_shares, scheduler_for
-from fcray.sweep.search import StudySearch, StudyTrial, importances, open_study, trials_of
+from fcray.sweep.scheduler import HALTS, METRIC, STEP, rung_shares, scheduler_for
+from fcray.sweep.search import (
+    StudySearch,
+    StudyTrial,
+    importances,
+    mend_journal,
+    open_study,
+    trials_of,
+)
 from fcray.sweep.session import check_room
-from fcray.sweep.trial import run_trial
-from fcray.sweep.worker import PLACEMENT, TrialContext
+from fcray.sweep.trial import CRASHES, run_trial
+from fcray.sweep.worker import TrialContext
 from fcray.tracking.files import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -198,8 +205,9 @@ def run_trials(
     Raises
     ------
     UserError: The cluster has no room for a trial.
-    FcrayError: No trial got a score.
+    FcrayError: No trial got a score, or the disk is full.
     """
+    mend_journal(folder.study)
     study = open_study(folder.study, spec)
     begun = trials_of(study)
     interrupted = sum(trial.status == "running" for trial in begun)
@@ -271,18 +279,46 @@ def _tune(
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder.path / "tune"),
-            callbacks=[_Watch(observer)],
+            callbacks=[_Watch(observer, context.mailbox)],
+            failure_config=tune.FailureConfig(max_failures=CRASHES),
+            stop=_Halt(search),
             verbose=0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except Exception as error:
+        search.halted = full_disk(error, [str(folder.path)])
+        if not search.halted:
+            raise
+    if search.halted:
+        raise FcrayError(f"{search.halted}; make room, and the same command goes on from here")
+
+
+class _Halt(tune.Stopper):  # type: ignore[misc]
+    """Ends the Tune run when a trial has said that the sweep cannot go on."""
+
+    def __init__(self, search: StudySearch) -> None:
+        self._search = search
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return bool(result.get(HALTS))
+
+    def stop_all(self) -> bool:
+        return bool(self._search.halted)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles it to restore a run; ours restores runs from the study instead."""
+        return {}
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]
-    """Passes Tune's events to the observer."""
+    """Passes Tune's events to the observer, each result once, and frees what ended trials occupied."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, mailbox: Mailbox) -> None:
         self._observer = observer
+        self._mailbox = mailbox
+        self._steps: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks to restore a run; ours restores runs from the study instead."""
@@ -294,31 +330,33 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
-        if "scores" in result:
-            self._observer.trial_scored(
-                trial.config["number"], result[STEP], result[METRIC], json.loads(result["scores"])
-            )
+        number = trial.config["number"]
+        if "scores" in result and result[STEP] > self._steps.get(number, 0):
+            self._steps[number] = result[STEP]
+            scores = json.loads(result["scores"])
+            self._observer.trial_scored(number, result[STEP], result[METRIC], scores)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        _give_back(trial)
+        self._give_back(trial)
         self._observer.trial_ended(trial.config["number"])
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        _give_back(trial)
+        self._give_back(trial)
         self._observer.trial_ended(trial.config["number"])
 
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """Its driver died; another one takes it up from its last checkpoint."""
+        self._give_back(trial)
 
-def _give_back(trial: Any) -> None:
-    """Free what an ended trial's worker occupied.
+    def _give_back(self, trial: Any) -> None:
+        """Free what the worker of a trial occupied whose driver is gone.
 
-    Tune kills a stopped trial's driver, and Ray Train's controller dies with it and removes nothing. Its
-    own cleaner asks the state API, which needs a dashboard and a token; without them the next trial
-    would wait for ever.
-    """
-    held = (trial.last_result or {}).get(PLACEMENT)
-    if held:
-        group = PlacementGroup(ray.PlacementGroupID(bytes.fromhex(held)))
-        remove_placement_group(group)  # one that is gone already is no error
+        Ray Train's controller dies with the driver and removes nothing. Its own cleaner asks the state API,
+        which needs a dashboard and a token; without them the next trial would wait for ever.
+        """
+        if held := self._mailbox.leave(trial.config["number"]):
+            group = PlacementGroup(ray.PlacementGroupID(bytes.fromhex(held)))
+            remove_placement_group(group)  # one that is gone already is no error
 
 
 def importance(spec: SweepSpec, folder: RunFolder) -> dict[str, float]:

@@ -20,7 +20,12 @@ RUNG = "rung"
 """Of a result: the number of the rung that the trial has reached, from 1; what schedulers call time."""
 
 STEP = "global_step"
+BEGUN = "begun_at"
+"""Of a result: the step that the trial's worker went on from; not 0 where a trial was taken up again."""
+
 METRIC = "score"
+HALTS = "halts"
+"""Key of a letter that ends the sweep, for what is no trial's fault; it says why."""
 
 Known = Iterable[tuple[int, int, float]]
 """(trial's number, rung, score) of earlier results."""

@@ -13,7 +13,7 @@ import json
 import math
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from fcray.spec import COSTS, LoraConfig, SamplerSpec, SweepSpec
-from fcray.sweep.scheduler import METRIC, RUNG, STEP, Over
+from fcray.sweep.scheduler import BEGUN, HALTS, METRIC, RUNG, STEP, Over
 from fcray.sweep.space import config_of, enqueue, sample, seed_points
 from fcray.tracking.record import score_of
 
@@ -48,6 +48,7 @@ class Result:
     node: Where the worker ran.
     seconds: When it was scored, in seconds since the epoch.
     alarms: What the health checks said since the checkpoint before.
+    begun: The step that its worker went on from: 0, or a checkpoint of one that was killed.
     """
 
     step: int
@@ -60,6 +61,7 @@ class Result:
     seconds: float
     node: str = ""
     alarms: tuple[str, ...] = ()
+    begun: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,18 @@ class StudyTrial:
     finished: float | None
     seconds: float
     results: tuple[Result, ...] = field(default=())
+
+
+def mend_journal(path: Path) -> None:
+    """Cut a line off a journal that a full disk or a power cut left unfinished: nothing could follow it.
+
+    For whoever is about to write; readers leave such a line alone.
+    """
+    if not path.is_file():
+        return
+    with path.open("r+b") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
 
 
 def open_study(path: Path, spec: SweepSpec) -> optuna.Study:
@@ -222,6 +236,10 @@ class StudySearch(Searcher):  # type: ignore[misc]
     spec: Its space, its goals, and how many trials there shall be, counted over all runs of the sweep.
     last: The number of the last rung; a trial that ends before it was stopped.
     over: Whether time is up, after which no new trial starts.
+
+    Attributes
+    ----------
+    halted: Why the sweep has to end before its trials do, where a trial said so.
     """
 
     def __init__(
@@ -240,6 +258,7 @@ class StudySearch(Searcher):  # type: ignore[misc]
         self._trials: dict[str, Any] = {}
         self._results: dict[str, list[Result]] = {}
         self._since: dict[str, float] = {}
+        self.halted = ""
         self._resume = [
             t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING
         ]
@@ -249,13 +268,13 @@ class StudySearch(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's config: an interrupted one's first, then what Optuna asks for."""
-        if self._resume:
+        if self._resume and not self.halted:
             frozen = self._resume.pop(0)
             trial = optuna.trial.Trial(self._study, frozen._trial_id)
             results = [Result(**r) for r in json.loads(trial.user_attrs.get(_RESULTS, "[]"))]
         else:
             begun = [t for t in self._study.get_trials(deepcopy=False) if t.state.name != "WAITING"]
-            if len(begun) >= self._spec.budget.trials or self._over():
+            if len(begun) >= self._spec.budget.trials or self._over() or self.halted:
                 return Searcher.FINISHED
             trial = self._study.ask()
             results = []
@@ -265,11 +284,13 @@ class StudySearch(Searcher):  # type: ignore[misc]
         return {"number": trial.number, "config": config.model_dump(mode="json")}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Store a scored checkpoint; a step that is known already is not stored twice."""
+        """Store a scored checkpoint; one of a step that is known replaces a checkpoint that was torn."""
+        self.halted = self.halted or str(result.get(HALTS, ""))
         if METRIC not in result or math.isnan(result[METRIC]):
             return
         known = self._results[trial_id]
         if known and result[STEP] <= known[-1].step:
+            self._replace_checkpoint(trial_id, result)
             return
         scored = Result(
             step=result[STEP],
@@ -282,13 +303,25 @@ class StudySearch(Searcher):  # type: ignore[misc]
             seconds=time.time(),
             node=result.get("node", ""),
             alarms=tuple(json.loads(result.get("alarms", "[]"))),
+            begun=result.get(BEGUN, 0),
         )
         known.append(scored)
         trial = self._trials[trial_id]
         if len(self._study.directions) == 1:  # Optuna keeps no curves of several
             trial.report(scored.score, scored.rung)  # steps of trials of unequal lengths say less
-        trial.set_user_attr(_RESULTS, json.dumps([asdict(r) for r in known]))
+        self._keep_results(trial_id)
         self._count_time(trial_id)
+
+    def _replace_checkpoint(self, trial_id: str, result: dict[str, Any]) -> None:
+        known, path = self._results[trial_id], result["checkpoint_path"]
+        for index, one in enumerate(known):
+            if one.step == result[STEP] and one.checkpoint != path:
+                known[index] = replace(one, checkpoint=path)
+                self._keep_results(trial_id)
+
+    def _keep_results(self, trial_id: str) -> None:
+        results = json.dumps([asdict(one) for one in self._results[trial_id]])
+        self._trials[trial_id].set_user_attr(_RESULTS, results)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -298,6 +331,8 @@ class StudySearch(Searcher):  # type: ignore[misc]
             return
         if result:
             self.on_trial_result(trial_id, result)
+        if self.halted:  # it stays open, for the same command to go on with
+            return
         self._count_time(trial_id)
         trial, known = self._trials.pop(trial_id), self._results.pop(trial_id)
         reason = str((result or {}).get("failed", "")) or (

@@ -52,19 +52,28 @@ def run_trial(config: dict[str, Any], context: TrialContext) -> None:
         try:
             _trainer(context, number, config["config"]).fit()
         except Exception as error:
-            crash.append(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            crash.append(_why(error))
 
     thread = threading.Thread(target=fit, daemon=True, name=trial_name(number))
     thread.start()
-    waiting = context.mailbox.next(number)
+    told = 0
+    waiting = context.mailbox.letter(number, told)
     while thread.is_alive():
         if ray.wait([waiting], timeout=0.5)[0]:
             tune.report(ray.get(waiting))
-            waiting = context.mailbox.next(number)
-    left = [ray.get(waiting)] if ray.wait([waiting], timeout=0)[0] else []
+            told += 1
+            waiting = context.mailbox.letter(number, told)
     ray.cancel(waiting)
-    for letter in [*left, *context.mailbox.drain(number), *({"failed": c} for c in crash)]:
+    for letter in [*context.mailbox.letters(number, told), *({"failed": c} for c in crash)]:
         tune.report(letter)
+
+
+def _why(error: Exception) -> str:
+    """What Ray Train's error is about: of the worker, or of the controller that watched it."""
+    workers: dict[int, Exception] = getattr(error, "worker_failures", {})
+    root = next(iter(workers.values()), None) or getattr(error, "controller_failure", None) or error
+    said = str(root).strip() or str(error).strip() or "no message"
+    return f"the training worker failed {CRASHES + 1} times: {type(root).__name__}: {said.splitlines()[0]}"
 
 
 def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:

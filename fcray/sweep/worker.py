@@ -12,18 +12,19 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcray.errors import full_disk
 from fcray.evaluation.pool import EvaluationPool, read_adapter
 from fcray.metrics import Outcome, score
 from fcray.spec import LoraConfig, SweepSpec
 from fcray.sweep.mailbox import Mailbox
-from fcray.sweep.scheduler import METRIC, RUNG, STEP, rung_steps
+from fcray.sweep.scheduler import BEGUN, HALTS, METRIC, RUNG, STEP, rung_steps
 from fcray.tools import Example
 from fcray.tracking.record import score_of
 from fcray.tracking.wandb_run import TrialTracker
@@ -55,21 +56,19 @@ class TrialContext:
 def train_worker(config: dict[str, Any]) -> None:
     """Entry point for Ray Train; `config` holds `number`, `lora` (JSON) and `context`."""
     context: TrialContext = config["context"]
+    number: int = config["number"]
+    context.mailbox.occupy(number, _placement())
     try:
-        _train(context, config["number"], LoraConfig.model_validate(config["lora"]))
+        _train(context, number, LoraConfig.model_validate(config["lora"]))
     except Exception as error:
         # It would fail again in the same way (no memory, NaN, a bug): Ray Train retries crashes only.
-        logger.exception("trial %d failed", config["number"])
+        logger.exception("trial %d failed", number)
+        full = full_disk(error, (context.folder, tempfile.gettempdir()))
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        letter = {"failed": reason, PLACEMENT: placement()}
-        context.mailbox.put(config["number"], letter)
+        context.mailbox.put(number, {HALTS: full} if full else {"failed": reason})
 
 
-PLACEMENT = "placement_group"
-"""Key under which a letter names the placement group that its worker occupies."""
-
-
-def placement() -> str:
+def _placement() -> str:
     """The id, in hex, of the placement group that this process runs in; "" outside one."""
     from ray.util.placement_group import get_current_placement_group
 
@@ -95,6 +94,7 @@ class _Reports:
     ----------
     rungs: Step → rung.
     scratch: Where checkpoints are kept that are being scored.
+    begun: The step that this worker goes on from.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class _Reports:
         tracker: TrialTracker,
         rungs: Mapping[int, int],
         scratch: Path,
+        begun: int,
     ) -> None:
         evaluation = context.spec.evaluation
         self._goes_on = evaluation.cpus > 0 or evaluation.gpus > 0
@@ -111,6 +112,7 @@ class _Reports:
         self._scored: tuple[Checkpoint, Future[tuple[Outcome, ...]]] | None = None
         self._scratch = scratch
         self._rungs = rungs
+        self._begun = begun
         self._context = context
         self._number = number
         self._tracker = tracker
@@ -176,13 +178,13 @@ class _Reports:
             {
                 STEP: checkpoint.step,
                 RUNG: self._rungs[checkpoint.step],
+                BEGUN: self._begun,
                 "total_steps": checkpoint.total_steps,
                 "node": ray.util.get_node_ip_address(),
                 METRIC: score_of(scores, self._context.spec.objective),
                 "scores": json.dumps(scores),
                 "losses": json.dumps(thinned(checkpoint.steps)),
                 "alarms": json.dumps(alarms),
-                PLACEMENT: placement(),
             },
             checkpoint=ray.train.Checkpoint.from_directory(str(checkpoint.folder)),
         )
@@ -195,7 +197,6 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
 
     from fcray import models
     from fcray.prompting import Renderer
-    from fcray.training.checkpoints import is_whole
     from fcray.training.trainer import total_steps, train_rows, trainable_rows
 
     spec = context.spec
@@ -205,8 +206,6 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
         spec.tracking, spec.name, number, lora.model_dump(mode="json"), Path(context.folder)
     )
     training = lora.training(spec.training)
-    start = ray.train.get_checkpoint()
-    resuming = start.as_directory() if start else contextlib.nullcontext(None)
     failed = True
     try:
         storage = models.training_storage(spec.model, models.default_device())
@@ -214,14 +213,10 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
         rows, _ = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
         rungs = rung_steps(total_steps(len(rows), training), spec.scheduler)
         with (
-            resuming as kept,
+            _last_checkpoint(number) as (kept, begun),
             tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch,
-            closing(_Reports(context, number, tracker, rungs, Path(scratch))) as reports,
+            closing(_Reports(context, number, tracker, rungs, Path(scratch), begun)) as reports,
         ):
-            folder = Path(kept) if kept else None
-            if folder and not is_whole(folder):
-                logger.warning("trial %d begins anew: its checkpoint is torn", number)
-                folder = None
             train_rows(
                 base,
                 rows,
@@ -231,9 +226,33 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
                 checkpoint_steps=list(rungs),
                 on_checkpoint=reports.on_checkpoint,
                 on_step=reports.on_step,
-                resume_from=folder,
+                resume_from=kept,
             )
             reports.settle()
         failed = False
     finally:
         tracker.finish(1 if failed else 0)
+
+
+@contextlib.contextmanager
+def _last_checkpoint(number: int) -> Iterator[tuple[Path | None, int]]:
+    """The trial's last checkpoint that is whole, and its step; (None, 0) where there is none."""
+    import ray.train
+
+    from fcray.training.checkpoints import is_whole, position
+
+    known = [reported.checkpoint for reported in ray.train.get_all_reported_checkpoints()]
+    latest = ray.train.get_checkpoint()
+    if latest is not None and latest.path not in {one.path for one in known}:
+        known.append(latest)
+    for checkpoint in reversed(known):
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = Path(stack.enter_context(checkpoint.as_directory()))
+            except OSError:  # it is gone
+                continue
+            if is_whole(folder):
+                yield folder, position(folder)
+                return
+        logger.warning("trial %d: the checkpoint %s is torn", number, checkpoint.path)
+    yield None, 0

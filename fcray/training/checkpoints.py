@@ -60,6 +60,12 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
+def position(folder: Path) -> int:
+    """The step after which a whole checkpoint was made."""
+    step: int = json.loads((folder / POSITION).read_text(encoding="utf-8"))["step"]
+    return step
+
+
 def check_plan(folder: Path, plan: str) -> None:
     """Refuse to go on from a checkpoint of another run.
 

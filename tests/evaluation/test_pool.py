@@ -6,7 +6,10 @@ import os
 import re
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -133,6 +136,54 @@ def test_a_broken_adapter_is_reported_and_the_pool_goes_on(pool: EvaluationPool)
     with pytest.raises(FcrayError, match="the evaluation failed"):
         pool.evaluate(broken, "test")
     assert pool.evaluate(None, "test")
+
+
+def test_a_shard_whose_actors_die_three_times_is_reported(pool: EvaluationPool) -> None:
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(pool.run, None, "test", max_tokens=400)
+        while not running.done():
+            for pid in pool.actor_pids():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        result = running.result()
+    assert result.failures
+    assert all("the evaluation actor died" in cause for cause in result.failures)
+    assert pool.run(None, "test").failures == ()
+
+
+def test_work_is_taken_as_actors_become_free(
+    tiny_folder: Path, examples: tuple[Example, ...]
+) -> None:
+    """One of two actors stands still with its shard: the other one does all the rest."""
+    rows = [row for row in examples for _ in range(2 * MOST // len(examples) + 1)]
+    evaluation = EvaluationSpec(actors=2, batch=32, max_tokens=2)
+    sizes = [len(shard) for shard in shards_of(rows, evaluation)]
+    assert len(sizes) > 2
+    config = PoolConfig(ModelSpec(base=str(tiny_folder)), evaluation, storage="rounded", threads=1)
+    made = EvaluationPool(config, {"test": rows})
+    told: list[int] = []
+    left = threading.Event()
+
+    def advance(count: int) -> None:
+        told.append(count)
+        if sum(told) >= len(rows) - max(sizes):
+            left.set()
+
+    try:
+        (stopped, _) = made.actor_pids()
+        os.kill(stopped, signal.SIGSTOP)
+        with ThreadPoolExecutor() as threads:
+            running = threads.submit(made.run, None, "test", advance=advance)
+            try:
+                assert left.wait(timeout=120)
+                assert not running.done()
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+            result = running.result()
+    finally:
+        made.close()
+    assert result.failures == ()
+    assert [outcome.example.id for outcome in result.outcomes] == [row.id for row in rows]
 
 
 def test_one_shard_fails_and_the_others_go_on(

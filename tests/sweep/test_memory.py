@@ -11,7 +11,7 @@ from fcray.errors import UserError
 from fcray.spec import Choice, LoraConfig, SearchSpec, TrainingSpec
 from fcray.sweep.memory import check_memory, largest_config
 from fcray.training.memory import GIB, Room
-from tests.sweep.conftest import tiny_spec
+from tests.sweeps import tiny_spec
 
 
 def test_the_largest_config_is_as_large_as_any() -> None:

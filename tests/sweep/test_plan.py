@@ -30,7 +30,7 @@ from fcray.sweep.plan import A100, Plan, expected_trials, make_plan
 from fcray.sweep.run import find_folder, make_folder
 from fcray.sweep.space import shares_from_unit
 from fcray.training.trainer import total_steps
-from tests.sweep.conftest import tiny_spec
+from tests.sweeps import tiny_spec
 
 
 @pytest.fixture

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-import yaml
 from ray.tune.schedulers import TrialScheduler
 
 from fcray.errors import UserError
@@ -25,36 +17,10 @@ from fcray.spec import BudgetSpec, EvaluationSpec, LoraConfig, ResourcesSpec, Se
 from fcray.sweep import scheduler
 from fcray.sweep.run import find_folder, make_folder
 from fcray.sweep.scheduler import ResumableAsha
-from fcray.sweep.search import open_study, trials_of
 from fcray.sweep.session import ray_session
-from tests.sweep.conftest import tiny_spec
+from tests.sweeps import Silent, tiny_spec
 
 pytestmark = pytest.mark.ray
-
-TINY = tiny_spec(Path("base"), Path("storage"))
-"""For its name and its goals."""
-
-
-class Silent:
-    """A reporter that only remembers."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-
-    def phase(self, name: str) -> None:
-        self.events.append(("phase", name))
-
-    def note(self, text: str) -> None:
-        self.events.append(("note", text))
-
-    def trial_started(self, number: int, config: dict[str, Any]) -> None:
-        self.events.append(("started", number))
-
-    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
-        self.events.append(("scored", number, step))
-
-    def trial_ended(self, number: int) -> None:
-        self.events.append(("ended", number))
 
 
 @pytest.mark.timeout(400)
@@ -161,96 +127,6 @@ def test_a_folder_that_cannot_be_written_is_said(tiny_folder: Path, tmp_path: Pa
     with pytest.raises(UserError, match="storage"):
         spec = tiny_spec(tiny_folder, tmp_path / "file")
         make_folder(spec, find_folder(spec))
-
-
-def descendants(marker: str) -> list[psutil.Process]:
-    """Every process that carries the marker in its environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("FCRAY_TEST_MARKER") == marker:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-
-
-def wait_for(condition: Any, seconds: float) -> None:
-    """Return when `condition()` holds; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come about in time"
-        time.sleep(0.1)
-
-
-@contextmanager
-def running(spec_file: Path, marker: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`fcray sweep` in a process of its own; nothing of it outlives the block."""
-    # Tests that run in the background inherit a SIGINT that is ignored; a terminal's is not.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "fcray.cli"]
-    command += ["sweep", str(spec_file), "--json"]
-    environment = {**os.environ, "FCRAY_TEST_MARKER": marker}
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        for left in descendants(marker):
-            left.kill()
-        process.wait()
-
-
-def write_spec(folder: Path, model: Path) -> Path:
-    spec = tiny_spec(model, folder / "runs")
-    values = spec.model_dump(mode="json")
-    values["budget"] = {"trials": 2}
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
-
-
-def scored_steps(folder: Path) -> int:
-    journal = folder / "runs" / "tiny" / "study.journal"
-    if not journal.is_file():
-        return 0
-    return sum(len(t.results) for t in trials_of(open_study(journal, TINY)))
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
-def test_an_ended_sweep_leaves_nothing_and_goes_on(
-    tiny_folder: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    spec_file = write_spec(tmp_path, tiny_folder)
-    with running(spec_file, f"{tmp_path}-first") as process:
-        wait_for(lambda: scored_steps(tmp_path) >= 1 or process.poll() is not None, 240)
-        assert process.poll() is None
-        process.send_signal(number)
-        process.wait(timeout=60)
-        # After a SIGKILL nobody can clean up but Ray itself: its processes notice and end.
-        wait_for(lambda: not descendants(f"{tmp_path}-first"), 90)
-        said = process.stderr.read().decode() if process.stderr else ""
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert said.endswith("fcray: stopped; the same command goes on from here\n")
-    before = trials_of(open_study(tmp_path / "runs/tiny/study.journal", TINY))
-    kept = {(t.number, r.step): r.checkpoint for t in before for r in t.results}
-    assert kept
-    with running(spec_file, f"{tmp_path}-second") as process:
-        process.wait(timeout=300)
-        assert process.returncode == 0, process.stderr and process.stderr.read().decode()
-        wait_for(lambda: not descendants(f"{tmp_path}-second"), 60)
-    trials = trials_of(open_study(tmp_path / "runs/tiny/study.journal", TINY))
-    assert sorted(t.number for t in trials) == [0, 1]
-    assert all(t.status in ("completed", "stopped") for t in trials)
-    after = {(t.number, r.step): r.checkpoint for t in trials for r in t.results}
-    assert all(after[key] == checkpoint for key, checkpoint in kept.items())
-    steps = [r.step for r in trials[0].results]
-    assert steps == sorted(set(steps))
 
 
 def test_a_private_ray_ends_with_its_block() -> None:

@@ -1,0 +1,15 @@
+"""One local Ray for the tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fcray.sweep.session import ray_session
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    with ray_session():
+        yield
