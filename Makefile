@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit test-slow bench-dataset bench-training bench-inference bench-pool bench-gpu clean
+.PHONY: help env demo test lint unit test-faults test-slow bench-dataset bench-training bench-inference bench-pool bench-gpu clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
+	@echo "make test-faults  a sweep that is killed in every part, on full disks and torn files, goes on (10 minutes)"
 	@echo "make test-slow  longer proofs: actors killed during fifty evaluations"
 	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
 	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"
@@ -46,6 +47,9 @@ lint: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest
+
+test-faults: $(READY)
+	$(BIN)/pytest -m faults tests/faults
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow -s tests/slow

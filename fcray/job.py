@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -102,12 +102,18 @@ class Job:
         began = time.monotonic()
         try:
             yield
-        finally:
-            now, before = time.monotonic() - began, self.record.phases.get(name) or 0.0
-            spent = max(now, before) if self.finished else now + before
-            self.record.phases = self.record.phases | {name: round(spent, 2)}
-            if self.folder.spec.is_file():
-                self.save()
+        except BaseException:
+            with suppress(OSError):  # of a full disk; what ended the phase is said
+                self._count(name, time.monotonic() - began)
+            raise
+        self._count(name, time.monotonic() - began)
+
+    def _count(self, name: str, now: float) -> None:
+        before = self.record.phases.get(name) or 0.0
+        spent = max(now, before) if self.finished else now + before
+        self.record.phases = self.record.phases | {name: round(spent, 2)}
+        if self.folder.spec.is_file():
+            self.save()
 
     def save(self) -> None:
         """Write summary and report."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 import time
 import warnings
 from dataclasses import asdict, dataclass, field, replace
@@ -84,8 +85,27 @@ class StudyTrial:
     results: tuple[Result, ...] = field(default=())
 
 
+class _Journal(JournalFileBackend):
+    """Optuna's journal, whose lines are written whole or not at all: a full disk leaves half a line.
+
+    Nothing can be read behind such a line. The sweep is the one that writes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        whole = self._path.stat().st_size
+        try:
+            super().append_logs(logs)
+        except OSError:
+            os.truncate(self._path, whole)
+            raise
+
+
 def mend_journal(path: Path) -> None:
-    """Cut a line off a journal that a full disk or a power cut left unfinished: nothing could follow it.
+    """Cut a line off a journal that was being written when its process or the machine died.
 
     For whoever is about to write; readers leave such a line alone.
     """
@@ -104,7 +124,7 @@ def open_study(path: Path, spec: SweepSpec) -> optuna.Study:
     UserError: The spec's sampler cannot be made, or the study has other goals.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+    storage = optuna.storages.JournalStorage(_Journal(path))
     directions = [
         StudyDirection.MINIMIZE if goal in COSTS else StudyDirection.MAXIMIZE for goal in spec.goals
     ]

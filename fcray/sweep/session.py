@@ -52,6 +52,8 @@ def ray_session() -> Iterator[None]:
         "logging_level": logging.ERROR,
         "configure_logging": True,
     }
+    # Tune complains where it cannot keep its own state, which nobody reads: the study is the record.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with _signals():
         try:
             if address:

@@ -13,7 +13,7 @@ import pytest
 from fcray.spec import BudgetSpec, ResourcesSpec
 from tests.sweeps import Hooked, Silent, scored, swept
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.timeout(400)]
 
 WORKER, DRIVER, EVALUATOR = "RayTrainWorker", "ImplicitFunc", "_Evaluator"
 """How Ray names the processes of a training worker, a trial's driver and an evaluation actor."""

@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 from fcray.spec import BudgetSpec
 from tests.sweeps import Hooked, scored, swept
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
