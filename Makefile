@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit test-faults test-slow bench-dataset bench-training bench-inference bench-pool bench-gpu clean
+.PHONY: help env demo test lint unit test-faults test-slow bench-dataset bench-training bench-inference bench-pool bench-slots bench-sweep bench-gpu clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
@@ -17,6 +17,8 @@ help:
 	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"
 	@echo "make bench-inference  measure the engine against transformers' generate and serve, and llama.cpp"
 	@echo "make bench-pool  measure two evaluation actors against one"
+	@echo "make bench-slots  measure how busy 200 trials keep 32 simulated GPUs"
+	@echo "make bench-sweep  measure what early stopping saves, and what it costs (an hour)"
 	@echo "make bench-gpu  the same on a GPU, and the memory of a 13B step; random weights"
 	@echo "make env    only make the environment in $(VENV)"
 	@echo "make clean  remove the environment and the runs"
@@ -49,7 +51,7 @@ unit: $(READY)
 	$(BIN)/pytest
 
 test-faults: $(READY)
-	$(BIN)/pytest -m faults tests/faults
+	$(BIN)/pytest -m faults
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow -s tests/slow
@@ -82,6 +84,12 @@ bench-inference: $(READY) $(PEERS)/.ready
 
 bench-pool: $(READY)
 	$(BIN)/python -m benchmarks.pool
+
+bench-slots: $(READY)
+	$(BIN)/python -m benchmarks.slots
+
+bench-sweep: $(READY)
+	$(BIN)/python -m benchmarks.sweep
 
 # Each in a process of its own, so that none's memory is another's.
 bench-gpu: $(READY)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fcray import __version__, settings
+from fcray.cli_dashboard import dashboard
 from fcray.cli_data import SpecPath, data_app
 from fcray.cli_evaluate import evaluate
 from fcray.cli_plan import plan, schema
@@ -127,7 +128,8 @@ def demo(
 
     read = SweepSpec.read(spec)
 
-    from fcray.console import Progress, show_run
+    from fcray.console import show_run
+    from fcray.console_progress import Progress
     from fcray.demo import next_steps, run_demo
 
     registry = storage / "demo" / "registry"
@@ -138,7 +140,8 @@ def demo(
         promotion=read.promotion.model_copy(update={"registry": str(registry)}),
         serving=serving,
     )
-    record = run_demo(made, Progress(quiet=as_json), force=force)
+    with Progress(quiet=as_json) as progress:
+        record = run_demo(made, progress, force=force)
     if as_json:
         print(record.to_json())
     else:
@@ -162,20 +165,23 @@ def sweep(
 
     read = SweepSpec.read(spec)
 
-    from fcray.console import Progress, show_run
+    from fcray.console import show_run
+    from fcray.console_progress import Progress
     from fcray.job import Job
+    from fcray.sweep.run import find_folder
     from fcray.sweep.session import ray_session
 
-    if resume and not (Path(read.storage) / read.name / "spec.yaml").is_file():
+    if resume and not find_folder(read, force=force).spec.is_file():
         raise read.error(f"there is no run of this name in {read.storage} to go on with", "name")
-    job = Job(read, Progress(quiet=as_json), force=force)
-    with ray_session():
-        job.check_room()
-        data = job.prepare()
-        job.before(data)
-        trials = job.sweep(data)
-        job.promote(data, trials)
-    job.finish()
+    with Progress(quiet=as_json) as progress:
+        job = Job(read, progress, force=force)
+        with ray_session():
+            job.check_room()
+            data = job.prepare()
+            job.before(data)
+            trials = job.sweep(data)
+            job.promote(data, trials)
+        job.finish()
     if as_json:
         print(job.record.to_json())
     else:
@@ -187,6 +193,7 @@ def sweep(
 app.command()(plan)
 app.command()(schema)
 app.command()(evaluate)
+app.command()(dashboard)
 
 
 @app.command()
@@ -222,31 +229,20 @@ def serve(
     import signal
 
     from fcray.console import print_json
-    from fcray.registry import Registry
     from fcray.serving import app as serving
-    from fcray.serving.ingress import hash_key
-    from fcray.spec import ModelSpec, ServingSpec
+    from fcray.serving.build import ServeArgs, config_of
     from fcray.sweep.session import ray_session
 
-    store = Registry(registry)
-    manifest = store.manifest(model)
     key = settings.api_key() or secrets.token_urlsafe(24)
-    config = serving.ServeConfig(
-        model=ModelSpec.model_validate(manifest.spec["model"]),
-        adapters={manifest.version: str(store.path(manifest.version))},
-        aliases={"champion": manifest.version},
-        serving=ServingSpec.model_validate(
-            {**manifest.spec.get("serving", {}), "host": host, "port": port}
-        ),
-        api_key_sha256=hash_key(key),
-    )
+    config = config_of(ServeArgs(registry=str(registry), version=model), key, host=host, port=port)
+    (served,) = config.adapters
     with ray_session():
         endpoint = serving.deploy(config)
         try:
             if as_json:
                 print_json({"base_url": endpoint.base_url, "models": list(endpoint.models)})
             else:
-                print(f"serving {manifest.version} at {endpoint.base_url}")
+                print(f"serving {served} at {endpoint.base_url}")
                 print(f"models: {', '.join(endpoint.models)}")
             if not settings.api_key():
                 print(f"key: export FCRAY_API_KEY={key}", file=sys.stderr)

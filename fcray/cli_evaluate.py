@@ -187,7 +187,7 @@ def _read_spec(spec: Path | None, adapter: str | None, registry: Path | None) ->
 
 def _spec_of_run(adapter: Path) -> Path | None:
     """The spec of the run in whose folder an adapter lies; None outside of one."""
-    from fcray.sweep.run import RunFolder
+    from fcray.sweep.folder import RunFolder
 
     runs = (RunFolder(folder) for folder in adapter.resolve().parents)
     return next((run.spec for run in runs if run.spec.is_file() and run.study.is_file()), None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,45 +37,6 @@ PHASES = {
     "calls": "calling it with the openai client",
     "report": "writing the report",
 }
-
-
-class Progress:
-    """A job's `Reporter`: a line for each thing that happens, with the time since the start.
-
-    Parameters
-    ----------
-    quiet: Say nothing.
-    """
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        self._began = time.monotonic()
-        self._best: tuple[float, int] | None = None
-
-    def say(self, text: str) -> None:
-        """One line, after the time."""
-        spent = time.monotonic() - self._began
-        stamp = f"{int(spent // 60):3d}:{int(spent % 60):02d}"
-        self._console.print(f"[dim]{stamp}[/]  {text}")
-
-    def phase(self, name: str) -> None:
-        self.say(f"[bold]{PHASES.get(name, name)}[/]")
-
-    def note(self, text: str) -> None:
-        self.say(f"[yellow]{text}[/]")
-
-    def trial_started(self, number: int, config: dict[str, Any]) -> None:
-        self.say(f"  trial {number} starts: {config_text(config)}")
-
-    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
-        if self._best is None or score > self._best[0]:
-            self._best = (score, number)
-        known = [(METRICS[name], value) for name, value in scores.items() if name in METRICS]
-        figures = ", ".join(f"{name.lower()} {percent(value)}" for name, value in known)
-        self.say(f"  trial {number} at step {step}: {figures}  [dim]best: trial {self._best[1]}[/]")
-
-    def trial_ended(self, number: int) -> None:
-        self.say(f"  trial {number} ended")
 
 
 def config_text(config: dict[str, Any]) -> str:

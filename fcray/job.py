@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from fcray import models
 from fcray.dataset.build import Dataset, build
 from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
-from fcray.metrics import Outcome, Scores, judge, score
+from fcray.metrics import Outcome, Scores, score
 from fcray.promotion import Verdict
 from fcray.promotion import judge as judge_candidate
 from fcray.registry import CHAMPION, Manifest, Registry
@@ -30,11 +30,11 @@ from fcray.sweep.memory import check_memory
 from fcray.sweep.search import StudyTrial, sampler_for
 from fcray.sweep.space import check_search
 from fcray.tracking.card import model_card
+from fcray.tracking.mistakes import mistakes
 from fcray.tracking.record import (
     Condition,
     CurvePoint,
     LossPoint,
-    MistakeRecord,
     PromotedRecord,
     RunRecord,
     ScoreRecord,
@@ -125,6 +125,7 @@ class Job:
             "wandb": str(self.folder.path / "wandb"),
         }
         self.record.write(self.folder.summary)
+        self.folder.push()
 
     def prepare(self) -> Dataset:
         """The base model in the cache and the examples in the folder.
@@ -194,7 +195,7 @@ class Job:
         """Measure the best trial as served, hold it against the gate, and store it if it passes."""
         with self.phase("promote"):
             best = sweep.best_trial(trials)
-            adapter = Path(best.results[-1].checkpoint)
+            adapter = self.folder.adapter(best.results[-1].checkpoint)
             name = f"trial_{best.number:04d}_{best.results[-1].step}"
             scores, outcomes = self.measure(data, name, adapter)
             self.record.after = score_record(scores)
@@ -265,6 +266,7 @@ class Job:
         with self.phase("report"):
             self.save()
             write_report(self.folder.report, self.record)
+            self.folder.push()
             tracker = SweepTracker.open(
                 self.spec.tracking,
                 self.spec.name,
@@ -318,22 +320,6 @@ def trial_record(trial: StudyTrial, started: float) -> TrialRecord:
         node=last.node if last else "",
         alarms=[alarm for r in trial.results for alarm in r.alarms],
     )
-
-
-def mistakes(outcomes: tuple[Outcome, ...]) -> list[MistakeRecord]:
-    """The wrong answers beside the right ones."""
-    return [
-        MistakeRecord(
-            request=o.example.request,
-            gold=list(o.example.calls),
-            predicted=list(o.calls),
-            answer="" if o.calls else o.text,
-            language=o.example.origin.language,
-            domain=o.example.origin.domain,
-        )
-        for o in outcomes
-        if not judge(o).frame
-    ]
 
 
 def versions() -> dict[str, str]:

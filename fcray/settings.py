@@ -35,6 +35,11 @@ def api_key() -> str | None:
     return os.environ.get("FCRAY_API_KEY") or None
 
 
+def unset(name: str) -> None:
+    """Take a variable away from this process."""
+    os.environ.pop(name, None)
+
+
 def set_defaults(values: dict[str, str]) -> None:
     """Set variables that a library reads, where the user has not set them."""
     for name, value in values.items():

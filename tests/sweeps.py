@@ -69,10 +69,15 @@ class Silent:
     def note(self, text: str) -> None:
         self.events.append(("note", text))
 
+    def sweep_started(self, trials: int, rungs: int, minutes: float | None) -> None:
+        self.events.append(("sweep", trials, rungs))
+
     def trial_started(self, number: int, config: dict[str, Any]) -> None:
         self.events.append(("started", number))
 
-    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
+    def trial_scored(
+        self, number: int, step: int, rung: int, score: float, scores: dict[str, float]
+    ) -> None:
         self.events.append(("scored", number, step))
 
     def trial_ended(self, number: int) -> None:
@@ -87,8 +92,10 @@ class Hooked(Silent):
         self._act = act
         self.result: Any = None
 
-    def trial_scored(self, number: int, step: int, score: float, scores: dict[str, float]) -> None:
-        super().trial_scored(number, step, score, scores)
+    def trial_scored(
+        self, number: int, step: int, rung: int, score: float, scores: dict[str, float]
+    ) -> None:
+        super().trial_scored(number, step, rung, score, scores)
         if self.result is None:
             self.result = self._act()
 

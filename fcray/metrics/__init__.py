@@ -8,7 +8,7 @@ from fcray.metrics.intervals import Interval
 from fcray.metrics.judging import INVALID, NO_CALL, Judgement, Outcome, judge
 from fcray.metrics.matching import CallPair, match_calls
 from fcray.metrics.recovery import FAULTS, Recovery, recovered, recovery
-from fcray.metrics.scores import Latency, Scores, ToolScores, score, score_by
+from fcray.metrics.scores import GroupKey, Latency, Scores, ToolScores, score, score_by
 from fcray.metrics.values import Mode, comparison_key, flatten, normalise
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "NO_CALL",
     "Answer",
     "CallPair",
+    "GroupKey",
     "Interval",
     "Judgement",
     "Latency",

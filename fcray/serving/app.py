@@ -103,7 +103,7 @@ def deploy(config: ServeConfig, *, patience: float = 600.0) -> Endpoint:
     UserError: The port is taken, a name is used twice, or the base or an adapter is not there.
     FcrayError: It did not start.
     """
-    names = ModelNames.build(base_name(config.model), config.adapters, config.aliases)
+    names = names_of(config)
     _check_models(config)
     check_port(config.serving.host, config.serving.port)
     with _quiet():
@@ -119,6 +119,28 @@ def deploy(config: ServeConfig, *, patience: float = 600.0) -> Endpoint:
             _end_serve()
             raise
     return Endpoint(f"{root}/v1", names.all)
+
+
+def names_of(config: ServeConfig) -> ModelNames:
+    """The names that may be asked for.
+
+    Raises
+    ------
+    UserError: A name is used twice.
+    """
+    return ModelNames.build(base_name(config.model), config.adapters, config.aliases)
+
+
+def bound(config: ServeConfig) -> serve.Application:
+    """The application, for whoever starts Serve in another way than `deploy`.
+
+    Raises
+    ------
+    UserError: A name is used twice, or the base or an adapter is not there.
+    """
+    names = names_of(config)
+    _check_models(config)
+    return _application(config, names)
 
 
 def shutdown() -> None:
@@ -258,8 +280,8 @@ def _engine(config: ServeConfig, in_engine: int) -> serve.Application:
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         },
     )(EngineDeployment)
-    bound: serve.Application = engine.bind(loaded)
-    return bound
+    made: serve.Application = engine.bind(loaded)
+    return made
 
 
 def _check_models(config: ServeConfig) -> None:

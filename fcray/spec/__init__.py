@@ -162,6 +162,12 @@ class TrackingSpec(Spec):
 
     wandb: Literal["offline", "online", "disabled"] = "offline"
     project: str = "fcray"
+    mistakes: int = Field(
+        100,
+        ge=0,
+        description="rows of a trial's table of wrong answers; 0 keeps requests out of W&B",
+    )
+    adapters: bool = Field(True, description="a whole trial's adapter becomes an artifact")
 
 
 class SweepSpec(Spec):

@@ -24,8 +24,9 @@ from fcray.errors import FcrayError, UserError, full_disk
 from fcray.evaluation.pool import EvaluationPool, PoolConfig
 from fcray.metrics import Outcome
 from fcray.spec import SweepSpec
+from fcray.sweep.folder import RunFolder, joined
 from fcray.sweep.mailbox import Mailbox
-from fcray.sweep.scheduler import HALTS, METRIC, STEP, rung_shares, scheduler_for
+from fcray.sweep.scheduler import HALTS, METRIC, RUNG, STEP, rung_shares, scheduler_for
 from fcray.sweep.search import (
     StudySearch,
     StudyTrial,
@@ -51,40 +52,15 @@ DRIVER_MEMORY = 256 * 2**20
 class Observer(Protocol):
     """What is told of a sweep while it runs."""
 
+    def sweep_started(self, trials: int, rungs: int, minutes: float | None) -> None: ...
+
     def trial_started(self, number: int, config: dict[str, Any]) -> None: ...
 
     def trial_scored(
-        self, number: int, step: int, score: float, scores: dict[str, float]
+        self, number: int, step: int, rung: int, score: float, scores: dict[str, float]
     ) -> None: ...
 
     def trial_ended(self, number: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where the parts of a run lie."""
-
-    path: Path
-
-    @property
-    def spec(self) -> Path:
-        return self.path / "spec.yaml"
-
-    @property
-    def data(self) -> Path:
-        return self.path / "data"
-
-    @property
-    def study(self) -> Path:
-        return self.path / "study.journal"
-
-    @property
-    def summary(self) -> Path:
-        return self.path / "summary.json"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
 
 
 def find_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
@@ -92,9 +68,13 @@ def find_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
 
     Raises
     ------
-    UserError: The folder holds a run with another spec, and `force` is not set.
+    UserError: The folder holds a run with another spec, and `force` is not set; or a URL cannot be read.
     """
-    folder = RunFolder(Path(spec.storage).expanduser().resolve() / spec.name)
+    try:
+        folder = RunFolder.of(spec.storage, spec.name)
+        folder.pull()
+    except (OSError, ValueError, ImportError) as error:
+        raise spec.error(f"cannot be read: {str(error).splitlines()[0]}", "storage") from None
     wanted = spec.model_dump(mode="json")
     if folder.spec.is_file() and not force:
         held = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
@@ -102,7 +82,7 @@ def find_folder(spec: SweepSpec, *, force: bool = False) -> RunFolder:
         if different:
             more = f" and {len(different) - MOST_NAMED} more" if len(different) > MOST_NAMED else ""
             raise spec.error(
-                f"the run {folder.path} was started with another {', '.join(different[:MOST_NAMED])}{more}; "
+                f"the run {folder.place} was started with another {', '.join(different[:MOST_NAMED])}{more}; "
                 "give this one a new name, or use --force",
                 *different[0].split("."),
             )
@@ -120,8 +100,10 @@ def make_folder(spec: SweepSpec, folder: RunFolder) -> None:
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         write_atomically(folder.spec, text)
+        folder.push()
     except OSError as error:
-        raise spec.error(f"{folder.path} cannot be written: {error.strerror}", "storage") from None
+        reason = error.strerror or str(error).splitlines()[0]
+        raise spec.error(f"{folder.place} cannot be written: {reason}", "storage") from None
 
 
 _MAY_CHANGE = ("budget", "serving", "tracking", "promotion")
@@ -215,7 +197,9 @@ def run_trials(
     if unfinished > 0:
         slots = trial_slots(spec, unfinished)
         mailbox = Mailbox()
-        context = TrialContext(spec, str(folder.path), ray.put(data.train), pool, mailbox)
+        context = TrialContext(
+            spec, str(folder.path), folder.place, ray.put(data.train), pool, mailbox
+        )
         try:
             _tune(context, folder, study, slots, unfinished, observer, started)
         finally:
@@ -262,12 +246,36 @@ def _tune(
     spec = context.spec
     known = [(t.number, r.rung, r.score) for t in trials_of(study) for r in t.results]
     over = _TimeIsUp(study, spec, started)
+    observer.sweep_started(trials, len(rung_shares(spec.scheduler)), spec.budget.minutes)
     search = StudySearch(study, spec, last=len(rung_shares(spec.scheduler)), over=over)
     scheduler = scheduler_for(spec.scheduler, known, over)
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, context=context), {"memory": DRIVER_MEMORY}
     )
-    tuner = tune.Tuner(
+    callback = _Watch(observer, context.mailbox, folder)
+    tuner = tuner_for(trainable, folder, search, scheduler, callback, trials=trials, slots=slots)
+    try:
+        tuner.fit()
+    except Exception as error:
+        search.halted = full_disk(error, [str(folder.path)])
+        if not search.halted:
+            raise
+    if search.halted:
+        raise FcrayError(f"{search.halted}; make room, and the same command goes on from here")
+
+
+def tuner_for(
+    trainable: Any,
+    folder: RunFolder,
+    search: StudySearch,
+    scheduler: Any,
+    callback: tune.Callback,
+    *,
+    trials: int,
+    slots: int,
+) -> tune.Tuner:
+    """Tune as a sweep uses it: `trials` more trials, `slots` at a time. Nobody needs what it keeps."""
+    return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=search,
@@ -278,21 +286,13 @@ def _tune(
         ),
         run_config=tune.RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
-            storage_path=str(folder.path / "tune"),
-            callbacks=[_Watch(observer, context.mailbox)],
+            storage_path=joined(folder.place, "tune"),
+            callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=CRASHES),
             stop=_Halt(search),
             verbose=0,
         ),
     )
-    try:
-        tuner.fit()
-    except Exception as error:
-        search.halted = full_disk(error, [str(folder.path)])
-        if not search.halted:
-            raise
-    if search.halted:
-        raise FcrayError(f"{search.halted}; make room, and the same command goes on from here")
 
 
 class _Halt(tune.Stopper):  # type: ignore[misc]
@@ -313,16 +313,24 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
 
 
 class _Watch(tune.Callback):  # type: ignore[misc]
-    """Passes Tune's events to the observer, each result once, and frees what ended trials occupied."""
+    """Tells the observer each result once, copies the study, and frees what ended trials occupied."""
 
-    def __init__(self, observer: Observer, mailbox: Mailbox) -> None:
+    def __init__(self, observer: Observer, mailbox: Mailbox, folder: RunFolder) -> None:
         self._observer = observer
+        self._folder = folder
         self._mailbox = mailbox
         self._steps: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks to restore a run; ours restores runs from the study instead."""
         return {}
+
+    def _keep(self) -> None:
+        """Copy the study to the run's URL; a store that does not answer now may at the next result."""
+        try:
+            self._folder.push()
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self._folder.url, error)
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         self._observer.trial_started(trial.config["number"], trial.config["config"])
@@ -331,16 +339,20 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
         number = trial.config["number"]
+        self._keep()
         if "scores" in result and result[STEP] > self._steps.get(number, 0):
             self._steps[number] = result[STEP]
             scores = json.loads(result["scores"])
-            self._observer.trial_scored(number, result[STEP], result[METRIC], scores)
+            step, rung, score = result[STEP], result[RUNG], result[METRIC]
+            self._observer.trial_scored(number, step, rung, score, scores)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._keep()
         self._give_back(trial)
         self._observer.trial_ended(trial.config["number"])
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self._keep()
         self._give_back(trial)
         self._observer.trial_ended(trial.config["number"])
 

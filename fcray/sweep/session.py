@@ -17,7 +17,7 @@ import ray
 from fcray import settings
 from fcray.errors import FcrayError, UserError
 
-_QUIET = {
+QUIET = {
     # Ray Train and Tune draw their own progress; ours is the only one.
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -30,6 +30,8 @@ _QUIET = {
     "RAY_worker_niceness": "0",
     # Ctrl-C ends the command; Tune would catch it and call the sweep finished.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Of its own accord Tune starts trials that a searcher suggested one after another.
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",
     # A failed trial's last letter has no score.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
 }
@@ -46,7 +48,7 @@ def ray_session() -> Iterator[None]:
     UserError: The cluster named by the environment does not answer.
     """
     address = settings.ray_address()
-    settings.set_defaults(_QUIET)
+    settings.set_defaults(QUIET)
     options: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,

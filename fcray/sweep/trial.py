@@ -14,6 +14,7 @@ from ray import tune
 from ray.train.v2.api.callback import UserCallback
 
 from fcray import settings
+from fcray.sweep.folder import joined
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.worker import TrialContext, train_worker
 
@@ -98,7 +99,7 @@ def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:
         ),
         run_config=train.RunConfig(
             name=trial_name(number),
-            storage_path=f"{context.folder}/trials",
+            storage_path=joined(context.place, "trials"),
             callbacks=[_Post(context.mailbox, number)],
             failure_config=train.FailureConfig(
                 max_failures=CRASHES, controller_failure_limit=CRASHES

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from fcray.errors import full_disk
 from fcray.evaluation.pool import EvaluationPool, read_adapter
-from fcray.metrics import Outcome, score
+from fcray.metrics import GroupKey, Outcome, score, score_by
 from fcray.spec import LoraConfig, SweepSpec
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.scheduler import BEGUN, HALTS, METRIC, RUNG, STEP, rung_steps
 from fcray.tools import Example
+from fcray.tracking.mistakes import mistakes
 from fcray.tracking.record import score_of
 from fcray.tracking.wandb_run import TrialTracker
 from fcray.training.health import Alarm, Health
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+GROUPS: tuple[GroupKey, ...] = ("language", "kind")
+"""Parts of the validation examples that W&B has curves of."""
+
 
 @dataclass(frozen=True)
 class TrialContext:
@@ -42,12 +46,14 @@ class TrialContext:
 
     Attributes
     ----------
-    folder: The run's folder, or its URL.
+    folder: The run's folder, or a local one of its name; W&B's files go there.
+    place: The same, or the run's URL: where checkpoints go.
     examples: A Ray reference to the training examples.
     """
 
     spec: SweepSpec
     folder: str
+    place: str
     examples: Any
     pool: EvaluationPool
     mailbox: Mailbox
@@ -120,8 +126,7 @@ class _Reports:
         self._alarms: list[str] = []
 
     def on_step(self, record: StepRecord) -> None:
-        values = {"loss": record.loss, "stage": record.stage, "learning_rate": record.learning_rate}
-        self._tracker.log(values, record.step)
+        self._tracker.log_loss(record.loss, record.stage, record.learning_rate, record.step)
         self._tell(self._health.loss(record.step, record.stage, record.loss))
         if self._scored is not None and self._scored[1].done():
             self.settle()
@@ -157,6 +162,22 @@ class _Reports:
             if self._goes_on:
                 shutil.rmtree(checkpoint.folder)
 
+    def _track(
+        self,
+        checkpoint: Checkpoint,
+        scores: Mapping[str, float | None],
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        """Show W&B what was scored: by language and kind too, what was wrong, and a whole trial's adapter."""
+        tracking, tracker = self._context.spec.tracking, self._tracker
+        if not tracker.active:
+            return
+        goal = {"objective": score_of(scores, self._context.spec.objective)}
+        tracker.log({**goal, **scores, **_scores_of_groups(outcomes)}, checkpoint.step)
+        tracker.log_mistakes(mistakes(outcomes)[: tracking.mistakes], checkpoint.step)
+        if tracking.adapters and checkpoint.step == checkpoint.total_steps:
+            tracker.log_adapter(checkpoint.folder, scores)
+
     def _report(self, checkpoint: Checkpoint, outcomes: tuple[Outcome, ...]) -> None:
         import ray.train
         import ray.util
@@ -171,7 +192,7 @@ class _Reports:
             "latency_p95": found.latency.p95 if found.latency else None,
             "adapter_mebibytes": size / 2**20,
         }
-        self._tracker.log(scores, checkpoint.step)
+        self._track(checkpoint, scores, outcomes)
         self._tell(self._health.scores(checkpoint.step, found.intent_accuracy, found.argument_f1))
         alarms, self._alarms = self._alarms, []
         ray.train.report(
@@ -188,6 +209,16 @@ class _Reports:
             },
             checkpoint=ray.train.Checkpoint.from_directory(str(checkpoint.folder)),
         )
+
+
+def _scores_of_groups(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """`intent_accuracy/language/zh` and the like."""
+    return {
+        f"{metric}/{key}/{name}": getattr(scores, metric)
+        for key in GROUPS
+        for name, scores in score_by(outcomes, key, bootstrap=0).items()
+        for metric in ("intent_accuracy", "argument_f1")
+    }
 
 
 def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
@@ -213,7 +244,7 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
         rows, _ = trainable_rows(Renderer(base.tokenizer), examples, training.cutoff)
         rungs = rung_steps(total_steps(len(rows), training), spec.scheduler)
         with (
-            _last_checkpoint(number) as (kept, begun),
+            _last_checkpoint(context, number) as (kept, begun),
             tempfile.TemporaryDirectory(prefix="fcray-trial-") as scratch,
             closing(_Reports(context, number, tracker, rungs, Path(scratch), begun)) as reports,
         ):
@@ -235,23 +266,27 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
 
 
 @contextlib.contextmanager
-def _last_checkpoint(number: int) -> Iterator[tuple[Path | None, int]]:
-    """The trial's last checkpoint that is whole, and its step; (None, 0) where there is none."""
+def _last_checkpoint(context: TrialContext, number: int) -> Iterator[tuple[Path | None, int]]:
+    """The trial's last checkpoint that is whole, and its step; (None, 0) where there is none.
+
+    What was scored up to there is told again: the sweep may have been killed before it took note of it.
+    """
     import ray.train
 
     from fcray.training.checkpoints import is_whole, position
 
-    known = [reported.checkpoint for reported in ray.train.get_all_reported_checkpoints()]
-    latest = ray.train.get_checkpoint()
-    if latest is not None and latest.path not in {one.path for one in known}:
-        known.append(latest)
-    for checkpoint in reversed(known):
+    known = ray.train.get_all_reported_checkpoints()
+    for last in range(len(known) - 1, -1, -1):
+        checkpoint = known[last].checkpoint
         with contextlib.ExitStack() as stack:
             try:
                 folder = Path(stack.enter_context(checkpoint.as_directory()))
             except OSError:  # it is gone
                 continue
             if is_whole(folder):
+                for one in known[: last + 1]:
+                    letter = {**one.metrics, "checkpoint_path": one.checkpoint.path}
+                    context.mailbox.put(number, letter)
                 yield folder, position(folder)
                 return
         logger.warning("trial %d: the checkpoint %s is torn", number, checkpoint.path)

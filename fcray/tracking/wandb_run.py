@@ -10,13 +10,14 @@ ray-project/ray#49454).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from fcray import settings
 from fcray.spec import TrackingSpec
-from fcray.tracking.record import Goals, RunRecord, TrialRecord, score_of
-from fcray.tracking.wording import METRICS, STAGES, modules
+from fcray.tracking.record import Goals, MistakeRecord, RunRecord, TrialRecord, score_of
+from fcray.tracking.wording import METRICS, STAGES, call_text, modules
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 STEP = "global_step"
 """The x axis of every chart: optimizer steps over all stages, so that a resumed trial lines up."""
 
-BEST: dict[str, Literal["min", "max"]] = {**dict.fromkeys(METRICS, "max"), "loss": "min"}
+BEST: dict[str, Literal["min", "max"]] = {
+    **dict.fromkeys(("objective", *METRICS), "max"),
+    "loss": "min",
+}
 """Metric → which of its values W&B shows as the run's."""
 
 _log = logging.getLogger(__name__)
@@ -38,6 +42,8 @@ def _start(
 
     # W&B falls back to the system's temporary folder, without a word, where it cannot write.
     folder.mkdir(parents=True, exist_ok=True)
+    # Artifacts wait there to be sent; W&B's own place is in the user's home.
+    settings.set_defaults({"WANDB_DATA_DIR": str(folder / "wandb")})
     sweep, suffix, job_type = identity
     return wandb.init(
         project=tracking.project,
@@ -103,13 +109,28 @@ class TrialTracker(_Tracker):
         if tracking.wandb == "disabled":
             return cls(None)
         identity = (sweep, f"{trial:04d}", "trial")
-        tracker = cls(lambda: _start(tracking, identity, config, folder))
+        shown = {**config, **_shares(config)}
+        tracker = cls(lambda: _start(tracking, identity, shown, folder))
         tracker._do("define metrics", _define_metrics)
         return tracker
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
         """Add `metrics` at global optimizer step `step`."""
         self._do("log", lambda run: run.log({**metrics, STEP: step}))
+
+    def log_loss(self, loss: float, stage: int, learning_rate: float, step: int) -> None:
+        """Add a step's loss, once for itself and once for its stage (1 to 3)."""
+        values = {"loss": loss, f"loss/{STAGES[stage - 1]}": loss}
+        self.log({**values, "stage": stage, "learning_rate": learning_rate}, step)
+
+    def log_mistakes(self, mistakes: Sequence[MistakeRecord], step: int) -> None:
+        """Replace the table of wrong answers by these."""
+        if mistakes:
+            self._do("log a table", lambda run: _log_mistakes(run, mistakes, step))
+
+    def log_adapter(self, folder: Path, scores: Mapping[str, Any]) -> None:
+        """Keep the PEFT adapter in `folder` as an artifact of the run."""
+        self._do("keep the adapter", lambda run: _log_adapter(run, folder, scores))
 
     def alert(self, title: str, text: str) -> None:
         """Send a notice to whoever follows the project (by mail or chat, as W&B is set up)."""
@@ -133,6 +154,39 @@ class SweepTracker(_Tracker):
         self._do("write the summary", lambda run: _write_summary(run, record))
 
 
+def _log_mistakes(run: Run, mistakes: Sequence[MistakeRecord], step: int) -> None:
+    import wandb
+
+    heads = ["request", "right", "model", "language", "domain"]
+    rows = [
+        [
+            one.request,
+            "\n".join(map(call_text, one.gold)) or "no call",
+            "\n".join(map(call_text, one.predicted)) or one.answer,
+            one.language,
+            one.domain,
+        ]
+        for one in mistakes
+    ]
+    run.log({"mistakes": wandb.Table(columns=heads, data=rows), STEP: step})
+
+
+def _log_adapter(run: Run, folder: Path, scores: Mapping[str, Any]) -> None:
+    import wandb
+
+    known = {name: value for name, value in scores.items() if value is not None}
+    artifact = wandb.Artifact(str(run.name), type="model", metadata=known)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        artifact.add_file(str(folder / name))
+    run.log_artifact(artifact)
+
+
+def _shares(config: Mapping[str, Any]) -> dict[str, float]:
+    """The shares of the stages by name: W&B has no axis for a part of a list."""
+    shares = config.get("shares") or ()
+    return {f"share_{stage}": share for stage, share in zip(STAGES, shares, strict=False)}
+
+
 def _define_metrics(run: Run) -> None:
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP)
@@ -152,16 +206,14 @@ def _write_summary(run: Run, record: RunRecord) -> None:
 
 def _row(trial: TrialRecord, objective: Goals) -> dict[str, Any]:
     """One line of the table: the same columns, of one type each, for every trial."""
-    shares = dict(
-        zip(("intent", "arguments", "joint"), trial.config.get("shares") or (), strict=False)
-    )
+    shares = _shares(trial.config)
     return {
         "trial": trial.number,
         "status": trial.status,
         "rank": trial.config.get("rank"),
         "learning_rate": trial.config.get("learning_rate"),
         "target_modules": modules(trial.config.get("target_modules")),
-        **{f"share_{stage}": shares.get(stage) for stage in STAGES},
+        **{f"share_{stage}": shares.get(f"share_{stage}") for stage in STAGES},
         "steps": trial.steps,
         "total_steps": trial.total_steps,
         **{name: trial.scores.get(name) for name in METRICS},

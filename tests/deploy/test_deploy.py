@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import re
 from importlib.metadata import version
@@ -13,7 +14,9 @@ import jsonschema
 import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.serve.schema import ServeDeploySchema
 
+from fcray.serving import build
 from fcray.spec import SweepSpec
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +68,41 @@ def test_kuberay_takes_the_job() -> None:
     check(read("deploy/kuberay/rayjob.yaml"))
 
 
+def test_kuberay_takes_the_service() -> None:
+    check(read("deploy/kuberay/rayservice.yaml"))
+
+
+def served() -> list[dict[str, Any]]:
+    """What `serve deploy` and the service are given."""
+    service = read("deploy/kuberay/rayservice.yaml")["spec"]["serveConfigV2"]
+    return [read("deploy/serve.yaml"), yaml.safe_load(service)]
+
+
+def test_serve_takes_both_configs_and_they_name_the_same_application() -> None:
+    for config in served():
+        read_by_ray = ServeDeploySchema.model_validate(config)
+        (application,) = read_by_ray.applications
+        module, _, name = application.import_path.partition(":")
+        assert getattr(importlib.import_module(module), name) is build.application
+        args = build.ServeArgs.model_validate(application.args)
+        assert (args.version, args.gpus) == ("champion", 1)
+
+
+def test_serve_refuses_a_misspelt_field() -> None:
+    wrong = served()[0]
+    wrong["aplications"] = wrong.pop("applications")
+    with pytest.raises(ValueError, match="applications"):
+        ServeDeploySchema.model_validate(wrong)
+
+
+def test_the_service_has_room_for_its_engine() -> None:
+    cluster = read("deploy/kuberay/rayservice.yaml")["spec"]["rayClusterConfig"]
+    (group,) = cluster["workerGroupSpecs"]
+    (container,) = group["template"]["spec"]["containers"]
+    assert int(container["resources"]["limits"]["nvidia.com/gpu"]) == 1
+    assert container["env"] == cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["env"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -99,8 +137,9 @@ def test_the_jobs_trials_fit_its_pods() -> None:
 
 def test_every_file_names_the_ray_that_is_installed() -> None:
     ray = version("ray")
-    job = read("deploy/kuberay/rayjob.yaml")
-    assert job["spec"]["rayClusterSpec"]["rayVersion"] == ray
+    job, service = (read(f"deploy/kuberay/ray{kind}.yaml")["spec"] for kind in ("job", "service"))
+    assert job["rayClusterSpec"]["rayVersion"] == ray
+    assert service["rayClusterConfig"]["rayVersion"] == ray
     assert f"rayproject/ray:{ray}-" in IMAGE
 
 

@@ -92,6 +92,30 @@ def test_a_torn_checkpoint_is_passed_over(tiny_folder: Path, tmp_path: Path) -> 
     assert torn in results
 
 
+def test_a_result_that_was_not_noted_is_found_again(tiny_folder: Path, tmp_path: Path) -> None:
+    """The command died after a worker had reported, and before the study knew of it."""
+    spec_file = write_spec(tmp_path, tiny_folder, budget={"trials": 1})
+    with running(spec_file, f"{tmp_path}-first") as process:
+        process.wait(timeout=300)
+        assert process.returncode == 0, said(process)
+    before = trials_in(tmp_path)[0]
+    assert [result.step for result in before.results] == [2, 4, 8]
+    journal = tmp_path / "runs/tiny/study.journal"
+    lines = journal.read_text().splitlines(keepends=True)
+    noted = [index for index, line in enumerate(lines) if '"results"' in line]
+    journal.write_text("".join(lines[: noted[-1]]))
+    assert [result.step for result in trials_in(tmp_path)[0].results] == [2, 4]
+    (tmp_path / "runs/tiny/summary.json").unlink()
+    with running(spec_file, f"{tmp_path}-again") as process:
+        process.wait(timeout=300)
+        assert process.returncode == 0, said(process)
+    after = trials_in(tmp_path)[0]
+    assert after.status == "completed"
+    assert [(r.step, r.score, r.checkpoint) for r in after.results] == [
+        (r.step, r.score, r.checkpoint) for r in before.results
+    ]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 MiB."""

@@ -77,7 +77,9 @@ def test_a_trial_is_written_offline(tmp_path: Path) -> None:
     (folder,) = offline_runs(tmp_path / "run")
     read = summary(folder)
     assert (read["run_id"], read["project"]) == ("demo-0003", "trials-of-fcray")
-    assert (read["state"], read["exit_code"], read["config"]) == ("finished", 0, CONFIG)
+    shares = {"share_intent": 0.3, "share_arguments": 0.4, "share_joint": 0.3}
+    assert (read["state"], read["exit_code"]) == ("finished", 0)
+    assert read["config"] == {**CONFIG, **shares}
     assert read["summary"]["intent_accuracy"] == {"max": 0.9}
     assert read["summary"]["loss"] == {"min": pytest.approx(1 / 0.9)}
     assert read["summary"]["global_step"] == 30
@@ -89,6 +91,38 @@ def test_a_trial_is_written_offline(tmp_path: Path) -> None:
     }
     assert axes["frame_accuracy"]["step_metric"] == "global_step"
     assert axes["*"]["step_metric"] == "global_step"
+
+
+def test_a_trials_losses_wrong_answers_and_adapter_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", "optimizer.pt"):
+        (adapter / name).write_text(name)
+    tracker = TrialTracker.open(OFFLINE, "demo", 3, CONFIG, tmp_path / "run")
+    for step, stage in ((1, 1), (2, 2), (3, 3)):
+        tracker.log_loss(1 / step, stage, 1e-3, step)
+    wrong = full().mistakes
+    tracker.log_mistakes(wrong, 3)
+    tracker.log_mistakes([], 3)
+    tracker.log_adapter(adapter, {"intent_accuracy": 0.9, "latency_p50": None})
+    assert tracker.active
+    tracker.finish()
+
+    (folder,) = offline_runs(tmp_path / "run")
+    read = summary(folder)
+    assert read["config"]["share_intent"] == 0.3
+    stages = {key: read["summary"][f"loss/{key}"] for key in ("intent", "arguments", "joint")}
+    assert stages == {"intent": 1.0, "arguments": 0.5, "joint": pytest.approx(1 / 3)}
+    table = json.loads((folder / "files" / read["summary"]["mistakes"]["path"]).read_text())
+    assert [row[0] for row in table["data"]] == [one.request for one in wrong]
+    (artifact,) = (one for one in records(folder, "artifact") if one["type"] == "model")
+    assert artifact["name"] == "demo-0003"
+    names = {entry["path"] for entry in artifact["manifest"]["contents"]}
+    assert names == {"adapter_config.json", "adapter_model.safetensors"}
+    assert (tmp_path / "run" / "wandb" / "artifacts" / "staging").is_dir()
 
 
 def test_a_trial_that_goes_on_keeps_its_id(tmp_path: Path) -> None:
