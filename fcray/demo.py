@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import Any
 
-from fcray.console import Progress
+from fcray.console_progress import Progress
 from fcray.dataset.build import Dataset
 from fcray.errors import FcrayError
 from fcray.job import Job

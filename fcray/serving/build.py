@@ -17,7 +17,8 @@ from fcray.errors import UserError, first_problem
 from fcray.registry import CHAMPION, Registry
 from fcray.serving.app import ServeConfig, bound
 from fcray.serving.ingress import hash_key
-from fcray.spec import ModelSpec, ServingSpec, Spec
+from fcray.spec import ModelSpec, ServingSpec
+from fcray.spec.base import Spec
 
 
 class ServeArgs(Spec):

@@ -10,7 +10,7 @@ ray-project/ray#49454).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -157,8 +157,8 @@ class SweepTracker(_Tracker):
 def _log_mistakes(run: Run, mistakes: Sequence[MistakeRecord], step: int) -> None:
     import wandb
 
-    heads = ["request", "right", "model", "language", "domain"]
-    rows = [
+    heads: list[str | int] = ["request", "right", "model", "language", "domain"]
+    rows: list[Iterable[Any]] = [
         [
             one.request,
             "\n".join(map(call_text, one.gold)) or "no call",
