@@ -61,8 +61,8 @@ class Standing:
         return max(0.0, min(known)) if known else None
 
     def text(self, now: float) -> str:
-        """`trials 3 of 12 ended, 1 whole · trial 3 at rung 1 of 3 · best trial 0 with 93.2% · 8 min left`."""
-        parts = [f"trials {self.ended} of {self.trials} ended, {self.whole} whole"]
+        """`3 of 12 trials ended, 1 whole · trial 3 at rung 1 of 3 · best trial 0 with 93.2% · 8 min left`."""
+        parts = [f"{self.ended} of {self.trials} trials ended, {self.whole} whole"]
         places = [f"{number} at rung {rung}" for number, rung in sorted(self.running.items())]
         if places:
             more = f" and {len(places) - 4} more" if len(places) > 4 else ""
@@ -71,9 +71,8 @@ class Standing:
             parts.append(f"best trial {self.best[1]} with {percent(self.best[0])}")
         left = self.left(now)
         if left is not None:
-            parts.append(
-                f"about {duration(left)} left" if left >= 60 else "less than a minute left"
-            )
+            words = duration(left) if left >= 3600 else f"{round(left / 60)} min"
+            parts.append(f"about {words} left" if left >= 60 else "less than a minute left")
         return " · ".join(parts)
 
 
@@ -95,9 +94,9 @@ class Progress:
         """One line, after the time."""
         spent = time.monotonic() - self._began
         stamp = f"{int(spent // 60):3d}:{int(spent % 60):02d}"
-        self._console.print(f"[dim]{stamp}[/]  {text}")
         if self._status is not None and self._standing is not None:
             self._status.update(f"[dim]{self._standing.text(time.monotonic())}[/]")
+        self._console.print(f"[dim]{stamp}[/]  {text}")
 
     def phase(self, name: str) -> None:
         if self._status is not None:

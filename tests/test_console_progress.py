@@ -9,19 +9,19 @@ from fcray.console_progress import Progress, Standing
 
 def test_where_a_sweep_stands() -> None:
     standing = Standing(trials=4, rungs=3, deadline=None, began=100.0)
-    assert standing.text(100.0) == "trials 0 of 4 ended, 0 whole"
+    assert standing.text(100.0) == "0 of 4 trials ended, 0 whole"
     for number in (0, 1):
         standing.started(number)
     standing.scored(0, 1, 0.5)
     standing.scored(1, 1, 0.4)
     assert standing.text(160.0) == (
-        "trials 0 of 4 ended, 0 whole · trial 0 at rung 1, 1 at rung 1 of 3 · best trial 0 with 50.0%"
+        "0 of 4 trials ended, 0 whole · trial 0 at rung 1, 1 at rung 1 of 3 · best trial 0 with 50.0%"
     )
     standing.finished(1)
     standing.scored(0, 3, 0.9)
     standing.finished(0)
     words = standing.text(220.0)
-    assert words.startswith("trials 2 of 4 ended, 1 whole · best trial 0 with 90.0% · about 2 min")
+    assert words.startswith("2 of 4 trials ended, 1 whole · best trial 0 with 90.0% · about 2 min")
     assert standing.left(220.0) == 120.0
 
 
