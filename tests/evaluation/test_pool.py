@@ -156,7 +156,7 @@ def test_work_is_taken_as_actors_become_free(
 ) -> None:
     """One of two actors stands still with its shard: the other one does all the rest."""
     rows = [row for row in examples for _ in range(2 * MOST // len(examples) + 1)]
-    evaluation = EvaluationSpec(actors=2, batch=32, max_tokens=2)
+    evaluation = EvaluationSpec(actors=2, batch=32, max_tokens=8)
     sizes = [len(shard) for shard in shards_of(rows, evaluation)]
     assert len(sizes) > 2
     config = PoolConfig(ModelSpec(base=str(tiny_folder)), evaluation, storage="rounded", threads=1)
