@@ -6,6 +6,7 @@ nothing of printing: progress goes to a `Reporter`.
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import time
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 
 from fcray import models
 from fcray.dataset.build import Dataset, build
+from fcray.errors import FcrayError
 from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
 from fcray.metrics import Outcome, Scores, score
 from fcray.promotion import Verdict
@@ -43,6 +45,8 @@ from fcray.tracking.record import (
 from fcray.tracking.report import write_report
 from fcray.tracking.wandb_run import SweepTracker
 from fcray.tracking.wording import STAGES
+
+logger = logging.getLogger(__name__)
 
 _PACKAGES = ("fcray", "ray", "torch", "transformers", "peft", "bitsandbytes", "optuna", "wandb")
 
@@ -125,7 +129,10 @@ class Job:
             "wandb": str(self.folder.path / "wandb"),
         }
         self.record.write(self.folder.summary)
-        self.folder.push()
+        try:
+            self.folder.push()
+        except Exception as error:  # each store has errors of its own; the last copy must succeed
+            logger.warning("%s cannot be written: %s", self.folder.url, error)
 
     def prepare(self) -> Dataset:
         """The base model in the cache and the examples in the folder.
@@ -266,7 +273,14 @@ class Job:
         with self.phase("report"):
             self.save()
             write_report(self.folder.report, self.record)
-            self.folder.push()
+            try:
+                self.folder.push()
+            except Exception as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                message = (
+                    f"{self.folder.url} cannot be written ({reason}); all is in {self.folder.path}"
+                )
+                raise FcrayError(message) from error
             tracker = SweepTracker.open(
                 self.spec.tracking,
                 self.spec.name,

@@ -79,7 +79,7 @@ class RunFolder:
         return self.path / "report.html"
 
     def pull(self) -> None:
-        """Bring what is kept at the URL, unless the local folder knows as much of the study or more.
+        """Bring what is kept at the URL; what is here stays if it knows as much of the study or more.
 
         Raises
         ------
@@ -91,14 +91,16 @@ class RunFolder:
         there = {info.path[len(root) :].lstrip("/"): info for info in _files(store, root)}
         journal = there.get(self.study.name)
         known = self.study.stat().st_size if self.study.is_file() else -1
-        if self.spec.is_file() and (journal is None or journal.size <= known):
-            return
-        for name, info in there.items():
-            if name.split("/", 1)[0] not in _LOCAL:
-                target = self.path / name
+        newer = journal is not None and journal.size > known
+        # The journal last: where it is whole, the rest is.
+        for name, info in sorted(there.items(), key=lambda item: item[0] == self.study.name):
+            target = self.path / name
+            if newer or not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with store.open_input_stream(info.path) as source:
-                    target.write_bytes(source.read())
+                    aside = target.with_name(f".{target.name}.part")
+                    aside.write_bytes(source.read())
+                aside.replace(target)
                 self._sent[name] = _state(target)
 
     def push(self) -> None:
@@ -113,7 +115,7 @@ class RunFolder:
         store, root = _filesystem(self.url)
         for path in sorted(self.path.rglob("*")):
             name = path.relative_to(self.path).as_posix()
-            if name.split("/", 1)[0] in _LOCAL or not path.is_file():
+            if name.split("/", 1)[0] in _LOCAL or path.name.startswith(".") or not path.is_file():
                 continue
             state = _state(path)
             if self._sent.get(name) != state:

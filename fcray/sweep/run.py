@@ -129,6 +129,7 @@ def keep_dataset(spec: SweepSpec, folder: RunFolder, built: Dataset) -> Dataset:
     ------
     UserError: The folder holds others, and trials have run on them.
     """
+    mend_journal(folder.study)
     if folder.data.is_dir():
         held = store.read(folder.data)
         if held.sha256 == built.sha256:
@@ -189,7 +190,6 @@ def run_trials(
     UserError: The cluster has no room for a trial.
     FcrayError: No trial got a score, or the disk is full.
     """
-    mend_journal(folder.study)
     study = open_study(folder.study, spec)
     begun = trials_of(study)
     interrupted = sum(trial.status == "running" for trial in begun)
@@ -257,7 +257,7 @@ def _tune(
     try:
         tuner.fit()
     except Exception as error:
-        search.halted = full_disk(error, [str(folder.path)])
+        search.halted = search.halted or full_disk(error, [str(folder.path)])
         if not search.halted:
             raise
     if search.halted:
@@ -329,7 +329,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         """Copy the study to the run's URL; a store that does not answer now may at the next result."""
         try:
             self._folder.push()
-        except OSError as error:
+        except Exception as error:  # each store has errors of its own
             logger.warning("%s cannot be written: %s", self._folder.url, error)
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:

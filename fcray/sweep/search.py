@@ -306,7 +306,7 @@ class StudySearch(Searcher):  # type: ignore[misc]
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Store a scored checkpoint; one of a step that is known replaces a checkpoint that was torn."""
         self.halted = self.halted or str(result.get(HALTS, ""))
-        if METRIC not in result or math.isnan(result[METRIC]):
+        if trial_id not in self._trials or METRIC not in result or math.isnan(result[METRIC]):
             return
         known = self._results[trial_id]
         if known and result[STEP] <= known[-1].step:

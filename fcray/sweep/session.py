@@ -61,7 +61,8 @@ def ray_session() -> Iterator[None]:
             if address:
                 ray.init(address=address, **options)
             else:
-                ray.init(num_cpus=os.cpu_count(), include_dashboard=False, **options)
+                # `local`: Ray would join whatever cluster was last started on this machine.
+                ray.init("local", num_cpus=os.cpu_count(), include_dashboard=False, **options)
         except ConnectionError as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"no Ray cluster answers at {address!r}: {reason}") from None

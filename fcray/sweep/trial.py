@@ -6,7 +6,11 @@ depends on the trial's number alone, so a trial that is started again goes on fr
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -14,8 +18,9 @@ from ray import tune
 from ray.train.v2.api.callback import UserCallback
 
 from fcray import settings
-from fcray.sweep.folder import joined
-from fcray.sweep.mailbox import Mailbox
+from fcray.errors import full_disk
+from fcray.sweep.folder import is_url, joined
+from fcray.sweep.scheduler import HALTS
 from fcray.sweep.worker import TrialContext, train_worker
 
 PATIENCE = 1800
@@ -28,13 +33,16 @@ CRASHES = 2
 class _Post(UserCallback):  # type: ignore[misc]
     """Puts what the worker reported into the trial's mailbox, with the stored checkpoint's place."""
 
-    def __init__(self, mailbox: Mailbox, number: int) -> None:
-        self._mailbox = mailbox
+    def __init__(self, context: TrialContext, number: int) -> None:
+        self._mailbox = context.mailbox
         self._number = number
+        self._snapshot = _snapshot(context, number)
 
     def after_report(
         self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any
     ) -> None:
+        with suppress(OSError):  # a full disk is the worker's to report
+            keep_whole(self._snapshot)
         if checkpoint is not None:
             self._mailbox.put(self._number, {**metrics[0], "checkpoint_path": checkpoint.path})
 
@@ -43,17 +51,45 @@ def trial_name(number: int) -> str:
     return f"trial_{number:04d}"
 
 
+def _snapshot(context: TrialContext, number: int) -> Path | None:
+    """Where Ray Train notes a trial's checkpoints; None in an object store, which never holds half a file."""
+    place = Path(context.place) / "trials" / trial_name(number) / "checkpoint_manager_snapshot.json"
+    return None if is_url(context.place) else place
+
+
+def keep_whole(snapshot: Path | None) -> None:
+    """Keep a copy of a snapshot that is whole, and put the copy in the place of one that is torn.
+
+    Ray Train writes it in place: a full disk or a kill leaves a part of it, with which no trial goes on.
+    """
+    if snapshot is None or not snapshot.exists():
+        return
+    copy = snapshot.with_suffix(".whole")
+    try:
+        json.loads(snapshot.read_text(encoding="utf-8"))
+    except ValueError:
+        if copy.exists():
+            shutil.copy(copy, snapshot)
+        else:
+            snapshot.unlink()
+        return
+    aside = snapshot.with_suffix(".part")
+    shutil.copy(snapshot, aside)
+    aside.replace(copy)
+
+
 def run_trial(config: dict[str, Any], context: TrialContext) -> None:
     """Tune's trainable. `config` holds `number` and `config` (a `LoraConfig` as JSON)."""
     number: int = config["number"]
     settings.set_defaults({"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(PATIENCE)})
-    crash: list[str] = []
+    crash: list[dict[str, Any]] = []
 
     def fit() -> None:
         try:
+            keep_whole(_snapshot(context, number))
             _trainer(context, number, config["config"]).fit()
         except Exception as error:
-            crash.append(_why(error))
+            crash.append(_letter(error, context))
 
     thread = threading.Thread(target=fit, daemon=True, name=trial_name(number))
     thread.start()
@@ -65,16 +101,19 @@ def run_trial(config: dict[str, Any], context: TrialContext) -> None:
             told += 1
             waiting = context.mailbox.letter(number, told)
     ray.cancel(waiting)
-    for letter in [*context.mailbox.letters(number, told), *({"failed": c} for c in crash)]:
+    for letter in [*context.mailbox.letters(number, told), *crash]:
         tune.report(letter)
 
 
-def _why(error: Exception) -> str:
-    """What Ray Train's error is about: of the worker, or of the controller that watched it."""
+def _letter(error: Exception, context: TrialContext) -> dict[str, Any]:
+    """What is told of Ray Train's error: it is about the worker, or about the controller that watched it."""
     workers: dict[int, Exception] = getattr(error, "worker_failures", {})
     root = next(iter(workers.values()), None) or getattr(error, "controller_failure", None) or error
-    said = str(root).strip() or str(error).strip() or "no message"
-    return f"the training worker failed {CRASHES + 1} times: {type(root).__name__}: {said.splitlines()[0]}"
+    if full := full_disk(root, [context.folder]):
+        return {HALTS: full}
+    said = (str(root).strip() or str(error).strip() or "no message").splitlines()[0]
+    who = f"the training worker failed {CRASHES + 1} times" if workers else "Ray Train failed"
+    return {"failed": f"{who}: {type(root).__name__}: {said}"}
 
 
 def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:
@@ -100,7 +139,7 @@ def _trainer(context: TrialContext, number: int, lora: dict[str, Any]) -> Any:
         run_config=train.RunConfig(
             name=trial_name(number),
             storage_path=joined(context.place, "trials"),
-            callbacks=[_Post(context.mailbox, number)],
+            callbacks=[_Post(context, number)],
             failure_config=train.FailureConfig(
                 max_failures=CRASHES, controller_failure_limit=CRASHES
             ),

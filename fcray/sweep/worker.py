@@ -275,7 +275,8 @@ def _last_checkpoint(context: TrialContext, number: int) -> Iterator[tuple[Path 
 
     from fcray.training.checkpoints import is_whole, position
 
-    known = ray.train.get_all_reported_checkpoints()
+    # Ray sorts them by score.
+    known = sorted(ray.train.get_all_reported_checkpoints(), key=lambda one: int(one.metrics[STEP]))
     for last in range(len(known) - 1, -1, -1):
         checkpoint = known[last].checkpoint
         with contextlib.ExitStack() as stack:
