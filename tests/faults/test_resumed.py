@@ -106,6 +106,7 @@ def test_a_result_that_was_not_noted_is_found_again(tiny_folder: Path, tmp_path:
     journal.write_text("".join(lines[: noted[-1]]))
     assert [result.step for result in trials_in(tmp_path)[0].results] == [2, 4]
     (tmp_path / "runs/tiny/summary.json").unlink()
+    shutil.rmtree(tmp_path / "runs/registry")
     with running(spec_file, f"{tmp_path}-again") as process:
         process.wait(timeout=300)
         assert process.returncode == 0, said(process)
