@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
-	@echo "make test-faults  a sweep that is killed in every part, on full disks and torn files, goes on (10 minutes)"
+	@echo "make test-faults  a sweep that is killed in every part, on full disks and torn files, goes on (a quarter of an hour)"
 	@echo "make test-slow  longer proofs: actors killed during fifty evaluations"
 	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
 	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"

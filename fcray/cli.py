@@ -176,11 +176,7 @@ def sweep(
     with Progress(quiet=as_json) as progress:
         job = Job(read, progress, force=force)
         with ray_session():
-            job.check_room()
-            data = job.prepare()
-            job.before(data)
-            trials = job.sweep(data)
-            job.promote(data, trials)
+            job.run()
         job.finish()
     if as_json:
         print(job.record.to_json())

@@ -220,4 +220,6 @@ def _adapter_folder(adapter: str, registry: Path) -> Path:
 
 
 def _is_adapter(folder: Path) -> bool:
-    return (folder / "adapter_model.safetensors").is_file()
+    from fcray.models import ADAPTER_WEIGHTS
+
+    return (folder / ADAPTER_WEIGHTS).is_file()

@@ -14,7 +14,7 @@ from fcray.dataset.build import Dataset
 from fcray.errors import FcrayError
 from fcray.job import Job
 from fcray.registry import Manifest
-from fcray.spec import ModelSpec, SweepSpec
+from fcray.spec import SweepSpec
 from fcray.sweep.session import ray_session
 from fcray.tools import ToolCall
 from fcray.tracking.record import Condition, RunRecord, ServedRecord
@@ -38,11 +38,7 @@ def run_demo(spec: SweepSpec, progress: Progress, *, force: bool = False) -> Run
     check_port(spec.serving.host, spec.serving.port)
     job = Job(spec, progress, force=force)
     with ray_session():
-        job.check_room()
-        data = job.prepare()
-        job.before(data)
-        trials = job.sweep(data)
-        _, manifest = job.promote(data, trials)
+        data, manifest = job.run()
         if manifest is not None:
             _serve_and_call(job, data, manifest)
     job.record.targets = targets(job.record, resumed=job.resumed)
@@ -52,18 +48,12 @@ def run_demo(spec: SweepSpec, progress: Progress, *, force: bool = False) -> Run
 
 def _serve_and_call(job: Job, data: Dataset, manifest: Manifest) -> None:
     from fcray.serving import app
-    from fcray.serving.ingress import hash_key
+    from fcray.serving.build import ServeArgs, config_of
 
     key = secrets.token_urlsafe(24)
     with job.phase("deploy"):
-        config = app.ServeConfig(
-            model=ModelSpec.model_validate(manifest.spec["model"]),
-            adapters={manifest.version: str(job.registry.path(manifest.version))},
-            aliases={"champion": manifest.version},
-            serving=job.spec.serving,
-            api_key_sha256=hash_key(key),
-        )
-        endpoint = app.deploy(config)
+        args = ServeArgs(registry=str(job.registry.folder), version=manifest.version)
+        endpoint = app.deploy(config_of(args, key, **job.spec.serving.model_dump()))
     try:
         with job.phase("calls"):
             job.record.served = ask(endpoint.base_url, key, data)

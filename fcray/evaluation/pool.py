@@ -22,6 +22,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fcray import models
 from fcray.errors import FcrayError, UserError
 from fcray.metrics import Outcome
 from fcray.models import Storage
@@ -49,8 +50,7 @@ Adapter = AdapterFiles | str | os.PathLike[str] | ray.ObjectRef[AdapterFiles] | 
 
 def read_adapter(folder: str | Path) -> AdapterFiles:
     """The two files of the PEFT adapter in `folder`."""
-    names = ("adapter_config.json", "adapter_model.safetensors")
-    return {name: (Path(folder) / name).read_bytes() for name in names}
+    return {name: (Path(folder) / name).read_bytes() for name in models.ADAPTER_FILES}
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,6 @@ class _Evaluator:
     def __init__(self, config: PoolConfig) -> None:
         import torch
 
-        from fcray import models
         from fcray.inference import Engine
 
         if config.threads:
@@ -393,10 +392,9 @@ class EvaluationPool:
             key = hashlib.sha256(b"".join(parts)).hexdigest()
         elif adapter is not None:
             sent = str(Path(adapter).resolve())
-            weights = Path(sent) / "adapter_model.safetensors"
-            if not weights.is_file():
-                raise UserError(f"{adapter} holds no adapter_model.safetensors")
-            key = hashlib.sha256(f"{sent} {weights.stat().st_mtime_ns}".encode()).hexdigest()
+            models.check_adapter(adapter)
+            written = (Path(sent) / models.ADAPTER_WEIGHTS).stat().st_mtime_ns
+            key = hashlib.sha256(f"{sent} {written}".encode()).hexdigest()
         number, told = uuid.uuid4().hex, 0
         running = self._coordinator.evaluate.remote(
             number, key, [sent], split, max_tokens or self._max_tokens

@@ -10,7 +10,7 @@ from typing import Any
 
 from fcray.errors import UserError
 from fcray.inference import voice
-from fcray.models import BaseModel
+from fcray.models import BaseModel, check_adapter
 
 
 class Adapters:
@@ -40,8 +40,7 @@ class Adapters:
 
         if name in self.names:
             return
-        if not (Path(folder) / "adapter_model.safetensors").is_file():
-            raise UserError(f"{folder} holds no adapter_model.safetensors")
+        check_adapter(folder)
         try:
             if self._peft is None:
                 config = peft.PeftConfig.from_pretrained(str(folder))

@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -30,6 +29,7 @@ from ray.serve.exceptions import (
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
+from fcray import models
 from fcray.errors import FcrayError, UserError
 from fcray.serving.backend import Refusal, Refused
 from fcray.serving.engine_deployment import EngineConfig, EngineDeployment
@@ -103,8 +103,7 @@ def deploy(config: ServeConfig, *, patience: float = 600.0) -> Endpoint:
     UserError: The port is taken, a name is used twice, or the base or an adapter is not there.
     FcrayError: It did not start.
     """
-    names = names_of(config)
-    _check_models(config)
+    names = _checked(config)
     check_port(config.serving.host, config.serving.port)
     with _quiet():
         if serve.status().proxies:
@@ -138,9 +137,7 @@ def bound(config: ServeConfig) -> serve.Application:
     ------
     UserError: A name is used twice, or the base or an adapter is not there.
     """
-    names = names_of(config)
-    _check_models(config)
-    return _application(config, names)
+    return _application(config, _checked(config))
 
 
 def shutdown() -> None:
@@ -284,15 +281,13 @@ def _engine(config: ServeConfig, in_engine: int) -> serve.Application:
     return made
 
 
-def _check_models(config: ServeConfig) -> None:
-    """Say what is missing before anything starts, in the caller's process."""
-    from fcray import models
-
+def _checked(config: ServeConfig) -> ModelNames:
+    """The names, after saying what is missing before anything starts, in the caller's process."""
+    names = names_of(config)
     models.resolve(config.model)
     for name, folder in config.adapters.items():
-        if not (Path(folder) / "adapter_model.safetensors").is_file():
-            message = f"{folder} holds no adapter_model.safetensors"
-            raise UserError(message, field=f"adapters.{name}")
+        models.check_adapter(folder, f"adapters.{name}")
+    return names
 
 
 def check_port(host: str, port: int) -> None:

@@ -8,17 +8,18 @@ hold.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fcray import settings
+from fcray import models, settings
+
+logger = logging.getLogger(__name__)
 
 _LOCAL = ("wandb", "fetched", "trials", "tune")
 """Parts of a local folder that are not copied: W&B has its own way, the others lie at the URL already."""
-
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def is_url(storage: str) -> bool:
@@ -124,6 +125,17 @@ class RunFolder:
                     target.write(path.read_bytes())
                 self._sent[name] = state
 
+    def try_push(self) -> str:
+        """Push; a store that does not answer now may the next time: what is wrong is logged and returned."""
+        try:
+            self.push()
+        except Exception as error:  # each store has errors of its own
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            problem = f"{self.url} cannot be written ({reason})"
+            logger.warning("%s", problem)
+            return problem
+        return ""
+
     def adapter(self, checkpoint: str) -> Path:
         """A local folder with the PEFT adapter of a checkpoint.
 
@@ -136,7 +148,7 @@ class RunFolder:
         store, _ = _filesystem(self.url)
         folder = self.path / "fetched" / checkpoint.rsplit("/", 1)[-1]
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ADAPTER:
+        for name in models.ADAPTER_FILES:
             with store.open_input_stream(f"{checkpoint}/{name}") as source:
                 (folder / name).write_bytes(source.read())
         return folder

@@ -19,7 +19,6 @@ class _Mailbox:
     def __init__(self) -> None:
         self._boxes: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         self._came = asyncio.Condition()
-        self._places: dict[int, str] = {}
 
     async def put(self, number: int, letter: dict[str, Any]) -> None:
         async with self._came:
@@ -33,12 +32,6 @@ class _Mailbox:
 
     async def letters(self, number: int, start: int) -> list[dict[str, Any]]:
         return self._boxes[number][start:]
-
-    async def occupy(self, number: int, group: str) -> None:
-        self._places[number] = group
-
-    async def leave(self, number: int) -> str:
-        return self._places.pop(number, "")
 
 
 class Mailbox:
@@ -64,15 +57,6 @@ class Mailbox:
         """Those that are there, from the one with number `start`."""
         found: list[dict[str, Any]] = ray.get(self._actor.letters.remote(number, start))
         return found
-
-    def occupy(self, number: int, group: str) -> None:
-        """Note which placement group (its id in hex) a trial's worker occupies."""
-        ray.get(self._actor.occupy.remote(number, group))
-
-    def leave(self, number: int) -> str:
-        """Which placement group the trial's last worker occupied, "" for none; it is noted no longer."""
-        group: str = ray.get(self._actor.leave.remote(number))
-        return group
 
     def close(self) -> None:
         ray.kill(self._actor)

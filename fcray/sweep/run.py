@@ -7,7 +7,6 @@ promotion, serving or printing: progress goes to an `Observer`.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, Protocol
 import ray
 import yaml
 from ray import tune
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from fcray.dataset import store
 from fcray.dataset.build import Dataset
@@ -24,6 +22,7 @@ from fcray.errors import FcrayError, UserError, full_disk
 from fcray.evaluation.pool import EvaluationPool, PoolConfig
 from fcray.metrics import Outcome
 from fcray.spec import SweepSpec
+from fcray.sweep import groups
 from fcray.sweep.folder import RunFolder, joined
 from fcray.sweep.mailbox import Mailbox
 from fcray.sweep.scheduler import HALTS, METRIC, RUNG, STEP, rung_shares, scheduler_for
@@ -40,13 +39,15 @@ from fcray.sweep.trial import CRASHES, run_trial
 from fcray.sweep.worker import TrialContext
 from fcray.tracking.files import write_atomically
 
-logger = logging.getLogger(__name__)
-
 MOST_NAMED = 5
 """Differences between two specs that are named; the others are counted."""
 
 DRIVER_MEMORY = 256 * 2**20
 """Bytes that a trial's driver process asks Ray for. It computes nothing, and a bundle may not be empty."""
+
+
+PATIENCE = 60
+"""Seconds that the last trials' processes have to end, before what they occupy is left to the job's end."""
 
 
 class Observer(Protocol):
@@ -252,7 +253,7 @@ def _tune(
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, context=context), {"memory": DRIVER_MEMORY}
     )
-    callback = _Watch(observer, context.mailbox, folder)
+    callback = _Watch(observer, folder)
     tuner = tuner_for(trainable, folder, search, scheduler, callback, trials=trials, slots=slots)
     try:
         tuner.fit()
@@ -260,6 +261,7 @@ def _tune(
         search.halted = search.halted or full_disk(error, [str(folder.path)])
         if not search.halted:
             raise
+    groups.free_all(PATIENCE)  # what follows may need what the last trials occupied
     if search.halted:
         raise FcrayError(f"{search.halted}; make room, and the same command goes on from here")
 
@@ -315,22 +317,19 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
 class _Watch(tune.Callback):  # type: ignore[misc]
     """Tells the observer each result once, copies the study, and frees what ended trials occupied."""
 
-    def __init__(self, observer: Observer, mailbox: Mailbox, folder: RunFolder) -> None:
+    def __init__(self, observer: Observer, folder: RunFolder) -> None:
         self._observer = observer
         self._folder = folder
-        self._mailbox = mailbox
+        self._keeper = groups.Keeper()
         self._steps: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks to restore a run; ours restores runs from the study instead."""
         return {}
 
-    def _keep(self) -> None:
-        """Copy the study to the run's URL; a store that does not answer now may at the next result."""
-        try:
-            self._folder.push()
-        except Exception as error:  # each store has errors of its own
-            logger.warning("%s cannot be written: %s", self._folder.url, error)
+    def on_step_begin(self, iteration: int, trials: Any, **_: Any) -> None:
+        """Tune's loop comes here many times a second, also while no trial finds a place."""
+        self._keeper.look()
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         self._observer.trial_started(trial.config["number"], trial.config["config"])
@@ -339,7 +338,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
         number = trial.config["number"]
-        self._keep()
+        self._folder.try_push()
         if "scores" in result and result[STEP] > self._steps.get(number, 0):
             self._steps[number] = result[STEP]
             scores = json.loads(result["scores"])
@@ -347,28 +346,12 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             self._observer.trial_scored(number, step, rung, score, scores)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        self._keep()
-        self._give_back(trial)
+        self._folder.try_push()
         self._observer.trial_ended(trial.config["number"])
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        self._keep()
-        self._give_back(trial)
+        self._folder.try_push()
         self._observer.trial_ended(trial.config["number"])
-
-    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        """Its driver died; another one takes it up from its last checkpoint."""
-        self._give_back(trial)
-
-    def _give_back(self, trial: Any) -> None:
-        """Free what the worker of a trial occupied whose driver is gone.
-
-        Ray Train's controller dies with the driver and removes nothing. Its own cleaner asks the state API,
-        which needs a dashboard and a token; without them the next trial would wait for ever.
-        """
-        if held := self._mailbox.leave(trial.config["number"]):
-            group = PlacementGroup(ray.PlacementGroupID(bytes.fromhex(held)))
-            remove_placement_group(group)  # one that is gone already is no error
 
 
 def importance(spec: SweepSpec, folder: RunFolder) -> dict[str, float]:

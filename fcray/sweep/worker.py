@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcray import models
 from fcray.errors import full_disk
 from fcray.evaluation.pool import EvaluationPool, read_adapter
 from fcray.metrics import GroupKey, Outcome, score, score_by
@@ -63,7 +64,6 @@ def train_worker(config: dict[str, Any]) -> None:
     """Entry point for Ray Train; `config` holds `number`, `lora` (JSON) and `context`."""
     context: TrialContext = config["context"]
     number: int = config["number"]
-    context.mailbox.occupy(number, _placement())
     try:
         _train(context, number, LoraConfig.model_validate(config["lora"]))
     except Exception as error:
@@ -72,14 +72,6 @@ def train_worker(config: dict[str, Any]) -> None:
         full = full_disk(error, (context.folder, tempfile.gettempdir()))
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         context.mailbox.put(number, {HALTS: full} if full else {"failed": reason})
-
-
-def _placement() -> str:
-    """The id, in hex, of the placement group that this process runs in; "" outside one."""
-    from ray.util.placement_group import get_current_placement_group
-
-    group = get_current_placement_group()
-    return group.id.hex() if group else ""
 
 
 KEPT_LOSSES = 50
@@ -183,7 +175,7 @@ class _Reports:
         import ray.util
 
         found = score(outcomes, bootstrap=0)
-        size = (checkpoint.folder / "adapter_model.safetensors").stat().st_size
+        size = (checkpoint.folder / models.ADAPTER_WEIGHTS).stat().st_size
         scores: dict[str, float | None] = {
             "intent_accuracy": found.intent_accuracy,
             "argument_f1": found.argument_f1,
@@ -226,7 +218,6 @@ def _train(context: TrialContext, number: int, lora: LoraConfig) -> None:
     import ray.train
     import torch
 
-    from fcray import models
     from fcray.prompting import Renderer
     from fcray.training.trainer import total_steps, train_rows, trainable_rows
 

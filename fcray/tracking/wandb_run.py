@@ -174,9 +174,11 @@ def _log_mistakes(run: Run, mistakes: Sequence[MistakeRecord], step: int) -> Non
 def _log_adapter(run: Run, folder: Path, scores: Mapping[str, Any]) -> None:
     import wandb
 
+    from fcray.models import ADAPTER_FILES
+
     known = {name: value for name, value in scores.items() if value is not None}
     artifact = wandb.Artifact(str(run.name), type="model", metadata=known)
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
+    for name in ADAPTER_FILES:
         artifact.add_file(str(folder / name))
     run.log_artifact(artifact)
 

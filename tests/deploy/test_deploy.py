@@ -46,7 +46,13 @@ def spec_in(entrypoint: str) -> SweepSpec:
 
 
 def test_the_clusters_file_is_one_that_ray_takes() -> None:
-    validate_config(prepare_config(read("cluster.yaml")))
+    prepared = prepare_config(read("cluster.yaml"))
+    validate_config(prepared)
+    # Ray's own defaults are filled in, ours stand.
+    assert prepared["auth"]["ssh_user"]
+    assert set(prepared["available_node_types"]) == set(
+        read("cluster.yaml")["available_node_types"]
+    )
 
 
 def test_ray_refuses_a_misspelt_field() -> None:

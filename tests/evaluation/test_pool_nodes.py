@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster
 from fcray.dataset.build import build
 from fcray.evaluation.pool import EvaluationPool, PoolConfig
 from fcray.spec import EvaluationSpec, ModelSpec
+from tests.clusters import nodes
 from tests.dataset.catalogs import DATA, plain
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -22,16 +23,8 @@ NODES = 4
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        for _ in range(NODES - 1):
-            made.add_node(num_cpus=1)
-        ray.init(address=made.address, log_to_driver=False)
-        made.wait_for_nodes()
+    with nodes(NODES - 1, head_cpus=1) as made:
         yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
 
 
 def alive() -> set[str]:
@@ -49,9 +42,9 @@ def test_actors_spread_and_outlive_a_node(cluster: Cluster, tiny_folder: Path) -
     pool = EvaluationPool(config, {"test": examples})
     pool.wait_ready()
     expected = [outcome.text for outcome in pool.evaluate(None, "test")]
-    nodes = [node for _, node in pool.places()]
-    assert len(set(nodes)) == NODES
-    worker = next(node for node in cluster.worker_nodes if node.node_id in nodes)
+    places = [node for _, node in pool.places()]
+    assert len(set(places)) == NODES
+    worker = next(node for node in cluster.worker_nodes if node.node_id in places)
     cluster.remove_node(worker, allow_graceful=False)
     wait_for_condition(lambda: worker.node_id not in alive(), timeout=60)
     outcomes = pool.evaluate(None, "test")

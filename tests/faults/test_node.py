@@ -10,6 +10,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from fcray.spec import BudgetSpec
+from tests.clusters import nodes
 from tests.sweeps import Hooked, scored, swept
 
 pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.timeout(400)]
@@ -18,17 +19,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.timeout(400)]
 @pytest.fixture
 def two_nodes() -> Iterator[Cluster]:
     """A head without CPUs for trials, and two nodes with room for one trial each."""
-    head = {"num_cpus": 0, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(2):
-            made.add_node(num_cpus=1)
-        ray.init(address=made.address, log_to_driver=False)
-        made.wait_for_nodes()
+    with nodes(2, head_cpus=0) as made:
         yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
 
 
 def test_a_node_that_dies_takes_no_trial_with_it(

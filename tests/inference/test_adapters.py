@@ -89,7 +89,7 @@ def spoiled(folder: Path, source: Path, how: str) -> Path:
 SPOILED = {
     "pickle": "holds no adapter_model.safetensors",
     "empty": "holds no adapter_model.safetensors",
-    "no config": "does not fit the base: Can't find 'adapter_config.json'",
+    "no config": "holds no adapter_config.json",
     "torn config": "does not fit the base",
     "other modules": "does not fit the base: Target modules .*not found",
     "other rank": "does not fit the base",

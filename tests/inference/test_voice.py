@@ -119,9 +119,10 @@ def test_other_layers_stay_pefts() -> None:
 def test_where_all_layers_are_plain_peft_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks at every module of the model, which takes as long as a step of a single answer."""
     model = adapted(TARGETS["all"])
-    voices = voice.Voices(model)
+    plain, voices = copy.deepcopy(model), voice.Voices(model)
     monkeypatch.setattr(model, "set_adapter", None)
     monkeypatch.setattr(model.base_model, "enable_adapter_layers", None)
     monkeypatch.setattr(model.base_model, "disable_adapter_layers", None)
     for name in ("one", None, "two"):
         voices.speak(name)
+        torch.testing.assert_close(logits_of(model), peft_says(plain, name))

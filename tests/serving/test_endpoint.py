@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import socket
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 
 from fcray.errors import UserError
 from fcray.spec import ModelSpec, ServingSpec
+from tests.processes import free_port
 
 from .fakes import HELLO, LIGHT, SHORT_TOOLS
 
@@ -25,25 +25,6 @@ pytestmark = pytest.mark.ray
 
 Tiny = tuple[Path, dict[str, str]]
 NAMED = {"type": "function", "function": {"name": "set_heat"}}
-
-
-@pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """A small Ray of this module's own, unless one is running already."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        namespace="serving-tests",
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-    )
-    yield
-    ray.shutdown()
 
 
 def config(tiny: Tiny, port: int, **changes: Any) -> Any:
@@ -62,7 +43,7 @@ def config(tiny: Tiny, port: int, **changes: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def base_url(local_ray: None, tiny: Tiny, free_port: Callable[[], int]) -> Iterator[str]:
+def base_url(ray_cluster: None, tiny: Tiny) -> Iterator[str]:
     from fcray.serving import app
 
     endpoint = app.deploy(config(tiny, free_port()))
@@ -95,9 +76,8 @@ def check_calls(answer: Any) -> list[str]:
 
 # First, before the module's endpoint is up: one Ray serves one endpoint.
 def test_an_adapter_that_does_not_load(
-    local_ray: None,
+    ray_cluster: None,
     tiny: Tiny,
-    free_port: Callable[[], int],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -125,9 +105,7 @@ def test_a_port_in_use(tiny: Tiny) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_a_second_endpoint_in_one_ray(
-    base_url: str, tiny: Tiny, free_port: Callable[[], int]
-) -> None:
+def test_a_second_endpoint_in_one_ray(base_url: str, tiny: Tiny) -> None:
     from fcray.serving import app
 
     with pytest.raises(UserError, match="serves already"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray.tune.schedulers import TrialScheduler
 
 from fcray.errors import UserError
@@ -21,6 +22,12 @@ from fcray.sweep.session import ray_session
 from tests.sweeps import Silent, tiny_spec
 
 pytestmark = pytest.mark.ray
+
+
+def test_a_private_ray_ends_with_its_block() -> None:
+    with ray_session():
+        assert ray.is_initialized()
+    assert not ray.is_initialized()
 
 
 @pytest.mark.timeout(400)
@@ -127,13 +134,3 @@ def test_a_folder_that_cannot_be_written_is_said(tiny_folder: Path, tmp_path: Pa
     with pytest.raises(UserError, match="storage"):
         spec = tiny_spec(tiny_folder, tmp_path / "file")
         make_folder(spec, find_folder(spec))
-
-
-def test_a_private_ray_ends_with_its_block() -> None:
-    import ray
-
-    if ray.is_initialized():
-        pytest.skip("this process has a Ray already")
-    with ray_session():
-        assert ray.is_initialized()
-    assert not ray.is_initialized()
