@@ -23,6 +23,8 @@ class Request:
     tool_choice: See `ToolChoice`; a tool's own name wins over the three words.
     constrained: Whether the grammar holds the answer to the tools' schemas.
     temperature: 0 takes the most likely token.
+    stops: An answer ends once its words hold one of these texts, which stays in it; one that begins with a
+        call does not.
     """
 
     messages: tuple[Message, ...]
@@ -35,6 +37,7 @@ class Request:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+    stops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

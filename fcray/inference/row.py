@@ -86,10 +86,16 @@ class Row:
                 break
             kept += len(new)
         wrong, self.guess = len(self.guess) - kept, []
+        if self.reason is None and self.request.stops and self._stopped():
+            self.reason = "stop"
         self.steps += 1
         self.seconds = time.perf_counter() - self.begun
         self.first_seconds = self.first_seconds or self.seconds
         return wrong
+
+    def _stopped(self) -> bool:
+        text = self._decode(self.output)
+        return not text.startswith(CALL_OPEN) and any(stop in text for stop in self.request.stops)
 
     def _next(self, scores: torch.Tensor) -> list[int]:
         """The next token and what it forces, added to the answer; sees whether that is its end."""

@@ -12,7 +12,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ from fcray.serving.names import ModelNames, base_name
 from fcray.spec import ModelSpec, ServingSpec
 
 if TYPE_CHECKING:
-    from fcray.inference import Completion, Request
+    from fcray.inference import Completion, Delta, Request
 
 APP = "fcray"
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
@@ -158,6 +158,18 @@ class HandleBackend:
             raise Refused(outcome)
         answers: list[Completion] = outcome
         return answers
+
+    async def stream(self, requests: Sequence[Request]) -> AsyncIterator[Sequence[Delta]]:
+        told: Any = self._handle.options(method_name="stream", stream=True).remote(list(requests))
+        try:
+            async for deltas in told:
+                if isinstance(deltas, Refusal):
+                    raise Refused(deltas)
+                yield deltas
+        except _AWAY:
+            raise Refused(Refusal("overloaded", "the engine is busy or restarting")) from None
+        finally:
+            told.cancel()  # of one that is over nothing is left to end
 
     async def ready(self) -> None:
         if not await self._call("ready"):

@@ -5,14 +5,14 @@ Knows nothing of Ray, HTTP or models, so that the ingress is tested without them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from fcray.errors import FcrayError
 
 if TYPE_CHECKING:
-    from fcray.inference import Completion, Request
+    from fcray.inference import Completion, Delta, Request
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,15 @@ class Backend(Protocol):
         Raises
         ------
         Refused: There is no answer.
+        """
+        ...
+
+    def stream(self, requests: Sequence[Request]) -> AsyncIterator[Sequence[Delta]]:
+        """Tell of the answers to all requests as they are written. Closing it ends them.
+
+        Raises
+        ------
+        Refused: There is no answer, or no more of it.
         """
         ...
 

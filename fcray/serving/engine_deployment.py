@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from fcray.errors import UserError
+from fcray.errors import FcrayError, UserError
 from fcray.serving.backend import Refusal
 from fcray.serving.batcher import MicroBatcher, Overloaded
 from fcray.spec import ModelSpec
 from fcray.tools import Message, Tool
 
 if TYPE_CHECKING:
-    from fcray.inference import Completion, Engine, Request
+    from fcray.inference import Completion, Delta, Engine, Request
     from fcray.models import Storage
 
 logger = logging.getLogger("ray.serve")
@@ -53,10 +55,19 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class _Job:
-    """A request, and whether its caller has gone."""
+    """A request.
+
+    Attributes
+    ----------
+    dropped: Its caller has gone.
+    tell: Is told what is written, as it is written; None where the whole answer will do.
+    told: It was told something, so that the answer cannot begin anew.
+    """
 
     request: Request
     dropped: threading.Event
+    tell: Callable[[str], None] | None = None
+    told: threading.Event = field(default_factory=threading.Event)
 
 
 def load_engine(config: EngineConfig) -> Engine:
@@ -105,15 +116,52 @@ class EngineDeployment:
         except asyncio.CancelledError:
             dropped.set()
             raise
-        except Overloaded as error:
-            return Refusal("overloaded", str(error))
-        except TooLong as error:
-            return Refusal("invalid", error.message, error.field, "context_length_exceeded")
-        except UserError as error:
-            return Refusal("invalid", error.message, error.field)
-        except Exception as error:  # its text may quote a message: only its kind is told
-            logger.error("the engine failed: %s", type(error).__name__)
-            return Refusal("failed", "the engine failed on this request")
+        except Exception as error:
+            return _refusal(error)
+
+    async def stream(self, requests: Sequence[Request]) -> AsyncIterator[Sequence[Delta] | Refusal]:
+        """Tell of all answers as they are written, what there is at a time; a refusal is the last."""
+        from fcray.inference import Delta
+
+        loop, dropped = asyncio.get_running_loop(), threading.Event()
+        told: asyncio.Queue[Delta | Exception] = asyncio.Queue()
+
+        def tell(one: Delta | Exception) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, one)
+
+        def say(index: int, text: str) -> None:
+            tell(Delta(index, text))
+
+        def ended(index: int, future: Future[Completion]) -> None:
+            if not future.cancelled():
+                tell(future.exception() or Delta(index, "", future.result()))  # type: ignore[arg-type]
+
+        futures: list[Future[Completion]] = []
+        try:
+            jobs = [
+                _Job(request, dropped, partial(say, index))
+                for index, request in enumerate(requests)
+            ]
+            futures = self._batcher.submit(jobs)
+            for index, future in enumerate(futures):
+                future.add_done_callback(partial(ended, index))
+            left = len(futures)
+            while left:
+                some = [await told.get()]
+                while not told.empty():
+                    some.append(told.get_nowait())
+                deltas = [one for one in some if not isinstance(one, Exception)]
+                left -= sum(delta.completion is not None for delta in deltas)
+                if deltas:
+                    yield deltas
+                if failures := [one for one in some if isinstance(one, Exception)]:
+                    raise failures[0]
+        except Exception as error:
+            yield _refusal(error)
+        finally:
+            dropped.set()
+            for future in futures:
+                future.cancel()
 
     async def ready(self) -> bool:
         """Whether requests are answered."""
@@ -130,7 +178,23 @@ class EngineDeployment:
 
     def _generate(self, jobs: Sequence[_Job]) -> list[Completion]:
         requests = [self._fitted(job.request) for job in jobs]
-        return self._engine.generate(requests, cancelled=lambda index: jobs[index].dropped.is_set())
+
+        def cancelled(index: int) -> bool:
+            return jobs[index].dropped.is_set()
+
+        if all(job.tell is None for job in jobs):
+            return self._engine.generate(requests, cancelled=cancelled)
+        if any(job.told.is_set() for job in jobs):
+            raise FcrayError("the engine failed in the middle of an answer")
+        found: dict[int, Completion] = {}
+        for delta in self._engine.stream(requests, cancelled=cancelled):
+            job = jobs[delta.index]
+            if job.tell is not None and delta.text:
+                job.told.set()
+                job.tell(delta.text)
+            if delta.completion is not None:
+                found[delta.index] = delta.completion
+        return [found[index] for index in range(len(jobs))]
 
     def _fitted(self, request: Request) -> Request:
         """The request with an answer no longer than the context has room for."""
@@ -149,6 +213,19 @@ class EngineDeployment:
         hello = (Message(role="user", content="hello"),)
         request = Request(messages=hello, tools=(tool,), tool_choice="required", max_tokens=2)
         self._batcher.submit([_Job(request, threading.Event())])[0].result()
+
+
+def _refusal(error: Exception) -> Refusal:
+    """What a caller hears of an error."""
+    if isinstance(error, Overloaded):
+        return Refusal("overloaded", str(error))
+    if isinstance(error, TooLong):
+        return Refusal("invalid", error.message, error.field, "context_length_exceeded")
+    if isinstance(error, UserError):
+        return Refusal("invalid", error.message, error.field)
+    # Its text may quote a message: only its kind is told.
+    logger.error("the engine failed: %s", type(error).__name__)
+    return Refusal("failed", "the engine failed on this request")
 
 
 def _context_length(engine: Engine) -> int:

@@ -11,8 +11,10 @@ import hmac
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -21,9 +23,11 @@ from starlette.exceptions import HTTPException
 
 from fcray.serving import openai_types as wire
 from fcray.serving.backend import Backend, Refusal, Refused
+from fcray.serving.metrics import CONTENT_TYPE, GONE, Metrics, Watch
 from fcray.serving.names import ModelNames
-from fcray.serving.openai_answers import chunks, events, to_answer
+from fcray.serving.openai_answers import to_answer
 from fcray.serving.openai_requests import parse_body, to_requests
+from fcray.serving.openai_stream import chunks, events
 from fcray.serving.openai_types import ApiError
 
 if TYPE_CHECKING:
@@ -66,9 +70,11 @@ def build_app(backend: Backend, config: IngressConfig) -> FastAPI:
     app.state.backend = backend
     app.state.config = config
     app.state.created = int(time.time())
+    app.state.metrics = Metrics()
     app.add_api_route("/v1/chat/completions", chat_completions, methods=["POST"])
     app.add_api_route("/v1/models", list_models, methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"])
+    app.add_api_route("/metrics", metrics, methods=["GET"])
     app.add_api_route("/healthz", health, methods=["GET"])
     app.add_api_route("/readyz", ready, methods=["GET"])
     app.add_exception_handler(ApiError, _on_api_error)
@@ -80,20 +86,60 @@ def build_app(backend: Backend, config: IngressConfig) -> FastAPI:
 
 async def chat_completions(request: Request) -> Response:
     config: IngressConfig = request.app.state.config
-    _authorize(request, config)
-    body = parse_body(await _read_body(request, config.max_body))
-    version, adapter = _resolve(config.names, body.model)
-    asked = to_requests(body, adapter, config.max_tokens)
-    completions = await _answer(request.app.state.backend, asked, config.timeout)
-    answer = to_answer(asked, completions, body.stops, version)
-    if not body.stream:
-        return _json(answer)
-    source = _complete(chunks(answer, body.wants_usage))
+    watch: Watch = request.app.state.metrics.begin()
+    try:
+        _authorize(request, config)
+        body = parse_body(await _read_body(request, config.max_body))
+        watch.model, adapter = _resolve(config.names, body.model)
+        asked = to_requests(body, adapter, config.max_tokens)
+        backend: Backend = request.app.state.backend
+        if not body.stream:
+            watch.answers = await _answer(backend, asked, config.timeout)
+            watch.end(200)
+            return _json(to_answer(asked, watch.answers, body.stops, watch.model))
+        written = await _begun(backend.stream(asked), config.timeout)
+    except ApiError as error:
+        watch.end(error.status)
+        raise
+    except BaseException as error:
+        watch.end(GONE if isinstance(error, asyncio.CancelledError) else 500)
+        raise
+    watch.first()
+    usage = body.wants_usage
+    source = chunks(_watched(written, watch), asked, body.stops, watch.model, include_usage=usage)
     return StreamingResponse(
-        events(source, body.wants_usage),
+        events(source, usage, partial(_told, timeout=config.timeout)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
+
+
+async def _watched(
+    written: AsyncIterator[Sequence[inference.Delta]], watch: Watch
+) -> AsyncIterator[Sequence[inference.Delta]]:
+    """`written`, whose end is counted."""
+    ended: list[inference.Completion] = []
+    try:
+        async with aclosing(written):  # type: ignore[type-var]
+            async for deltas in written:
+                ended += [one.completion for one in deltas if one.completion is not None]
+                yield deltas
+        watch.answers = ended
+        watch.end(200)
+    except Refused as error:
+        watch.end(_refusal(error.refusal).status)
+        raise
+    except Exception as error:
+        watch.end(504 if isinstance(error, TimeoutError) else 500)
+        raise
+    finally:
+        watch.end(GONE)
+
+
+async def metrics(request: Request) -> Response:
+    """The figures of this replica, for Prometheus; who asks needs the key."""
+    _authorize(request, request.app.state.config)
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)
 
 
 async def list_models(request: Request) -> Response:
@@ -166,14 +212,42 @@ async def _answer(
 ) -> list[inference.Completion]:
     try:
         return await asyncio.wait_for(backend.answer(asked), timeout)
-    except Refused as error:
-        raise _refusal(error.refusal) from None
-    except TimeoutError:
+    except Exception as error:
+        raise _told(error, timeout) from None
+
+
+async def _begun(
+    written: AsyncIterator[Sequence[inference.Delta]], timeout: float
+) -> AsyncIterator[Sequence[inference.Delta]]:
+    """`written` once its first part is there: until then an error is a status, not a part of a stream."""
+    end = time.monotonic() + timeout
+    try:
+        first = await asyncio.wait_for(anext(written), timeout)
+    except Exception as error:
+        raise _told(error, timeout) from None
+
+    async def whole() -> AsyncIterator[Sequence[inference.Delta]]:
+        async with aclosing(written):  # type: ignore[type-var]
+            yield first
+            while True:
+                try:
+                    yield await asyncio.wait_for(anext(written), end - time.monotonic())
+                except StopAsyncIteration:
+                    return
+
+    return whole()
+
+
+def _told(error: Exception, timeout: float) -> ApiError:
+    """What a caller hears of an error."""
+    if isinstance(error, Refused):
+        return _refusal(error.refusal)
+    if isinstance(error, TimeoutError):
         message = f"no answer within {timeout:g} seconds"
-        raise ApiError(504, message, kind="server_error", code="timeout") from None
-    except Exception as error:  # its text may quote a message: only its kind is told
-        logger.error("answering failed: %s", type(error).__name__)
-        raise _refusal(Refusal("failed", "the server failed on this request")) from None
+        return ApiError(504, message, kind="server_error", code="timeout")
+    # Its text may quote a message: only its kind is told.
+    logger.error("answering failed: %s", type(error).__name__)
+    return _refusal(Refusal("failed", "the server failed on this request"))
 
 
 def _refusal(refusal: Refusal) -> ApiError:
@@ -184,11 +258,6 @@ def _refusal(refusal: Refusal) -> ApiError:
             503, refusal.message, kind="server_error", code="overloaded", headers=RETRY_AFTER
         )
     return ApiError(500, refusal.message, kind="server_error", code="internal_error")
-
-
-async def _complete(made: Iterable[wire.Chunk]) -> AsyncIterator[wire.Chunk]:
-    for chunk in made:
-        yield chunk
 
 
 async def _on_api_error(_: Request, error: Exception) -> Response:

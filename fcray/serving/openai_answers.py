@@ -1,37 +1,25 @@
-"""The engine's completions → OpenAI's answer, whole or as a stream of events.
-
-A stream is made when the answer is complete: `chunks` is the one place that knows. `events` takes
-any source of chunks, so that tokens can be sent as they come without a change to the routes. Knows
-nothing of HTTP or Ray.
-"""
+"""The engine's completions → OpenAI's whole answer. Knows nothing of streams, HTTP or Ray."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 
 from fcray.inference import Completion, Request
 from fcray.prompting import CALL_OPEN
 from fcray.serving.openai_types import (
     AnswerMessage,
     Call,
-    CallDelta,
     ChatCompletion,
     Choice,
-    Chunk,
-    ChunkChoice,
-    Delta,
     FinishReason,
     Function,
     PromptTokensDetails,
     Usage,
 )
 from fcray.tools import ToolCall
-
-_LINE_SEPARATORS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-"""Clients that split a stream by Unicode's lines would cut an event here."""
 
 
 def to_answer(
@@ -46,7 +34,7 @@ def to_answer(
     model: The version that answered.
     """
     choices = [
-        _choice(index, request, completion, stops)
+        choice_of(index, request, completion, stops)
         for index, (request, completion) in enumerate(zip(requests, completions, strict=True))
     ]
     return ChatCompletion(
@@ -54,38 +42,8 @@ def to_answer(
         created=int(time.time()),
         model=model,
         choices=choices,
-        usage=_usage(completions),
+        usage=usage_of(completions),
     )
-
-
-def chunks(answer: ChatCompletion, include_usage: bool) -> Iterator[Chunk]:
-    """A complete answer as the chunks of a stream: role, words, calls, end, usage."""
-
-    def chunk(choices: list[ChunkChoice], usage: Usage | None = None) -> Chunk:
-        return Chunk(
-            id=answer.id, created=answer.created, model=answer.model, choices=choices, usage=usage
-        )
-
-    for choice in answer.choices:
-        for delta in _deltas(choice.message):
-            yield chunk([ChunkChoice(index=choice.index, delta=delta)])
-        end = ChunkChoice(index=choice.index, delta=Delta(), finish_reason=choice.finish_reason)
-        yield chunk([end])
-    if include_usage:
-        yield chunk([], answer.usage)
-
-
-async def events(source: AsyncIterator[Chunk], include_usage: bool) -> AsyncIterator[str]:
-    """Chunks as server-sent events, each on one line, and the end mark."""
-    leave_out = None if include_usage else {"usage"}
-    async for chunk in source:
-        yield f"data: {one_line(chunk.model_dump_json(exclude=leave_out))}\n\n"
-    yield "data: [DONE]\n\n"
-
-
-def one_line(text: str) -> str:
-    """JSON text without any of Unicode's line separators, and equal as JSON."""
-    return text.translate(_LINE_SEPARATORS)
 
 
 def arguments_text(call: ToolCall) -> str:
@@ -98,7 +56,8 @@ def arguments_text(call: ToolCall) -> str:
     return text
 
 
-def _choice(index: int, request: Request, completion: Completion, stops: Sequence[str]) -> Choice:
+def choice_of(index: int, request: Request, completion: Completion, stops: Sequence[str]) -> Choice:
+    """An answer's words up to a stop sequence, or its calls, and why it ended."""
     calls, content = _read(request, completion)
     ended = completion.finish_reason
     reason: FinishReason = "stop" if ended == "cancelled" else ended
@@ -135,7 +94,7 @@ def _read(request: Request, completion: Completion) -> tuple[tuple[ToolCall, ...
     return completion.calls, completion.content
 
 
-def _usage(completions: Sequence[Completion]) -> Usage:
+def usage_of(completions: Sequence[Completion]) -> Usage:
     """All choices share one prompt, so it counts once."""
     prompt = completions[0].prompt_tokens
     made = sum(one.completion_tokens for one in completions)
@@ -145,16 +104,3 @@ def _usage(completions: Sequence[Completion]) -> Usage:
         total_tokens=prompt + made,
         prompt_tokens_details=PromptTokensDetails(cached_tokens=completions[0].cached_tokens),
     )
-
-
-def _deltas(message: AnswerMessage) -> Iterator[Delta]:
-    yield Delta(role="assistant", content="" if message.content is not None else None)
-    if message.content:
-        yield Delta(content=message.content)
-    for index, call in enumerate(message.tool_calls or ()):
-        opening = Function(name=call.function.name, arguments="")
-        yield Delta(
-            tool_calls=[CallDelta(index=index, id=call.id, type=call.type, function=opening)]
-        )
-        fragment = Function(arguments=call.function.arguments)
-        yield Delta(tool_calls=[CallDelta(index=index, function=fragment)])

@@ -74,6 +74,7 @@ def to_requests(body: ChatRequest, adapter: str | None, max_tokens: int) -> list
             temperature=temperature if temperature >= _COLDEST else 0.0,
             top_p=1.0 if body.top_p is None else body.top_p,
             seed=None if body.seed is None else body.seed + index,
+            stops=body.stops,
         )
         for index in range(body.n or 1)
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from fcray.inference import Completion, Request
+from fcray.inference import Completion, Delta, Request
 from fcray.serving.backend import Refusal, Refused
 from fcray.tools import ToolCall
 
@@ -87,6 +87,8 @@ class FakeBackend:
         self.refusal: Refusal | None = None
         self.error: Exception | None = None
         self.asked: list[Request] = []
+        self.told = 0
+        self.closed = 0
 
     async def answer(self, requests: Sequence[Request]) -> list[Completion]:
         self.asked += requests
@@ -95,6 +97,28 @@ class FakeBackend:
         if self.refusal:
             raise Refused(self.refusal)
         return [self.completion for _ in requests]
+
+    async def stream(self, requests: Sequence[Request]) -> AsyncIterator[Sequence[Delta]]:
+        """The same answers, two letters at a time; what is to go wrong does so after `told` parts."""
+        answers = [self.completion for _ in requests]
+        parts = [
+            [Delta(index, one.text[at : at + 2])]
+            for index, one in enumerate(answers)
+            for at in range(0, len(one.text), 2)
+        ]
+        self.asked += requests
+        try:
+            for part in parts[: self.told]:
+                yield part
+            if self.error:
+                raise self.error
+            if self.refusal:
+                raise Refused(self.refusal)
+            for part in parts[self.told :]:
+                yield part
+            yield [Delta(index, "", one) for index, one in enumerate(answers)]
+        finally:
+            self.closed += 1
 
     async def ready(self) -> None:
         if self.refusal:

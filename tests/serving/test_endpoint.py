@@ -175,6 +175,35 @@ def test_a_stream_says_what_the_whole_answer_says(client: openai.OpenAI) -> None
     assert streamed.usage.total_tokens == whole.usage.total_tokens
 
 
+def test_a_stream_comes_as_it_is_written(client: openai.OpenAI) -> None:
+    with ask(client, tools=[], max_tokens=64, stream=True) as stream:
+        said = [part.choices[0].delta.content for part in stream if part.choices]
+    words = [piece for piece in said if piece]
+    assert len(words) > 4
+    whole = ask(client, tools=[], max_tokens=64)
+    assert "".join(words) == whole.choices[0].message.content
+
+
+def test_a_stop_sequence_ends_the_writing(client: openai.OpenAI) -> None:
+    whole = ask(client, tools=[], max_tokens=64)
+    words = whole.choices[0].message.content
+    stop = words[len(words) // 2 :][:3]
+    cut = ask(client, tools=[], max_tokens=64, stop=stop)
+    assert cut.choices[0].message.content == words[: words.index(stop)]
+    assert cut.choices[0].finish_reason == "stop"
+    assert cut.usage.completion_tokens < whole.usage.completion_tokens
+    with ask(client, tools=[], max_tokens=64, stop=stop, stream=True) as stream:
+        said = [part.choices[0].delta.content or "" for part in stream]
+    assert "".join(said) == words[: words.index(stop)]
+
+
+def test_a_caller_that_goes_away_is_no_harm(client: openai.OpenAI) -> None:
+    for _ in range(4):
+        with ask(client, tools=[], max_tokens=64, stream=True) as stream:
+            next(iter(stream))
+    assert ask(client, tools=[], max_tokens=4).choices[0].message.content
+
+
 def test_a_repeated_prefix_is_cached(client: openai.OpenAI) -> None:
     ask(client, max_tokens=1)
     usage = ask(client, max_tokens=1).usage

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fcray.errors import UserError
-from fcray.inference import Completion, Request
+from fcray.inference import Completion, Delta, Request
 from fcray.serving.backend import Refusal
 from fcray.serving.engine_deployment import EngineConfig, EngineDeployment, load_engine
 from fcray.spec import ModelSpec
@@ -44,6 +44,18 @@ class FakeEngine:
         self.batches.append(list(requests))
         self.cancelled = cancelled
         return [completion(self.answer(request)) for request in requests]
+
+    def stream(
+        self, requests: Sequence[Request], *, cancelled: Callable[[int], bool]
+    ) -> Iterator[Delta]:
+        """A letter of each in turn."""
+        answers = self.generate(requests, cancelled=cancelled)
+        for at in range(max(len(one.text) for one in answers)):
+            for index, one in enumerate(answers):
+                if at < len(one.text) and not cancelled(index):
+                    yield Delta(index, one.text[at])
+        for index, one in enumerate(answers):
+            yield Delta(index, "", one)
 
 
 def ask(text: str, **fields: Any) -> Request:
@@ -106,6 +118,81 @@ def test_a_failure_tells_nothing_of_the_message(
     assert isinstance(refusal, Refusal)
     assert refusal.kind == "failed"
     assert "secret" not in refusal.message + caplog.text
+
+
+async def collected(replica: EngineDeployment, *requests: Request) -> list[Any]:
+    return [part async for part in replica.stream(requests)]
+
+
+def test_a_stream(replica: EngineDeployment) -> None:
+    parts = asyncio.run(collected(replica, ask("abc"), ask("de")))
+    deltas = [delta for part in parts for delta in part]
+    for index, text in enumerate(("abc", "de")):
+        own = [delta for delta in deltas if delta.index == index]
+        assert "".join(delta.text for delta in own) == text
+        assert [delta.completion is not None for delta in own] == [False] * len(text) + [True]
+        assert own[-1].completion.text == text
+
+
+def test_streams_and_whole_answers_share_a_batch(
+    replica: EngineDeployment, engine: FakeEngine
+) -> None:
+    async def both() -> tuple[Any, Any]:
+        return await asyncio.gather(collected(replica, ask("abc")), replica.answer([ask("de")]))
+
+    streamed, (answer,) = asyncio.run(both())
+    assert "".join(delta.text for part in streamed for delta in part) == "abc"
+    assert answer.text == "de"
+
+
+def test_a_stream_that_is_refused(replica: EngineDeployment, engine: FakeEngine) -> None:
+    (refusal,) = asyncio.run(collected(replica, ask("x" * CONTEXT)))
+    assert (refusal.kind, refusal.code) == ("invalid", "context_length_exceeded")
+
+
+def test_a_stream_that_fails_under_way_does_not_begin_anew(
+    replica: EngineDeployment, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = engine.stream
+
+    def breaking(requests: Sequence[Request], *, cancelled: Any) -> Iterator[Delta]:
+        if any(request.messages[-1].content == "abc" for request in requests):
+            yield Delta(0, "a")
+            raise RuntimeError("secret")
+        yield from stream(requests, cancelled=cancelled)
+
+    engine.stream = breaking  # type: ignore[method-assign]
+
+    async def both() -> tuple[Any, Any]:
+        return await asyncio.gather(collected(replica, ask("abc")), collected(replica, ask("de")))
+
+    first, _ = asyncio.run(both())
+    assert [delta.text for delta in first[0]] == ["a"]
+    assert first[-1] == Refusal("failed", "the engine failed on this request")
+    assert "secret" not in caplog.text
+
+
+def test_a_stream_that_is_closed_ends_its_answer(
+    replica: EngineDeployment, engine: FakeEngine
+) -> None:
+    let = threading.Event()
+    stream = engine.stream
+
+    def slow(requests: Sequence[Request], *, cancelled: Any) -> Iterator[Delta]:
+        for delta in stream(requests, cancelled=cancelled):
+            yield delta
+            assert let.wait(PATIENCE)
+
+    engine.stream = slow  # type: ignore[method-assign]
+
+    async def leave() -> None:
+        source = replica.stream([ask("abcdef")])
+        await anext(source)
+        await source.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(leave())
+    assert engine.cancelled(0)
+    let.set()
 
 
 def test_overload_and_cancellation(replica: EngineDeployment, engine: FakeEngine) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from fcray.inference import Delta
 from fcray.serving.backend import Refusal
 from fcray.serving.ingress import IngressConfig, build_app, hash_key
 from fcray.serving.names import ModelNames
@@ -65,6 +66,64 @@ def test_a_stream(backend: FakeBackend) -> None:
     *events, done, rest = response.text.split("\n\n")
     assert (done, rest) == ("data: [DONE]", "")
     assert json.loads(events[-1].removeprefix("data: "))["usage"]["total_tokens"] == 15
+
+
+def test_a_stream_that_is_refused_is_no_stream(backend: FakeBackend) -> None:
+    backend.refusal = Refusal("overloaded", "8 requests wait already")
+    assert error_of(post(backend, stream=True), 503)["code"] == "overloaded"
+    assert backend.closed == 1
+
+
+def test_a_stream_that_breaks_off(backend: FakeBackend, caplog: pytest.LogCaptureFixture) -> None:
+    backend.error, backend.told = RuntimeError("What is the weather in Bern?"), 2
+    response = post(backend, stream=True)
+    assert response.status_code == 200
+    *_, last, rest = response.text.split("\n\n")
+    assert rest == ""
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert (error["type"], error["code"]) == ("server_error", "internal_error")
+    assert "Bern" not in last + caplog.text
+
+
+def test_a_stream_that_takes_too_long(backend: FakeBackend) -> None:
+    async def slow(_: object) -> Any:
+        yield [Delta(0, "It")]
+        await asyncio.Event().wait()
+
+    backend.stream = slow  # type: ignore[method-assign, assignment]
+    response = post(backend, {"timeout": 0.2}, stream=True)
+    assert json.loads(response.text.split("\n\n")[-2].removeprefix("data: "))["error"]["code"] == (
+        "timeout"
+    )
+
+
+def figures(asked: TestClient) -> dict[str, float]:
+    lines = asked.get("/metrics").text.splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    }
+
+
+def test_metrics(backend: FakeBackend) -> None:
+    asked = client(backend)
+    for changes in ({}, {"stream": True}, {"model": "tiny"}, {"model": "nonsense"}):
+        asked.post("/v1/chat/completions", json=body(**changes))
+    backend.refusal = Refusal("overloaded", "8 requests wait already")
+    asked.post("/v1/chat/completions", json=body())
+    backend.refusal, backend.error, backend.told = None, RuntimeError("Bern"), 2
+    asked.post("/v1/chat/completions", json=body(stream=True))
+    found = figures(asked)
+    assert found['fcray_requests_total{model="call_v2",status="200"}'] == 2
+    assert found['fcray_requests_total{model="call_v2",status="500"}'] == 1
+    assert found['fcray_requests_total{model="call_v2",status="503"}'] == 1
+    assert found['fcray_requests_total{model="tiny",status="200"}'] == 1
+    assert found['fcray_requests_total{model="",status="404"}'] == 1
+    assert found["fcray_requests_under_way"] == 0
+    assert found['fcray_tokens_total{kind="completion",model="call_v2"}'] == 10
+    assert found['fcray_first_chunk_seconds_count{model="call_v2"}'] == 2
+    assert "nonsense" not in asked.get("/metrics").text
+    assert error_of(asked.get("/metrics", headers={"Authorization": ""}), 401)
 
 
 def test_models(backend: FakeBackend) -> None:

@@ -1,19 +1,14 @@
-"""Tests of the way from the engine's completions to OpenAI's answer and stream."""
+"""Tests of the way from the engine's completions to OpenAI's answer."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fcray.inference import Completion, Request
-from fcray.serving.openai_answers import chunks, events, to_answer
-from fcray.serving.openai_types import ChatCompletion, Chunk
+from fcray.serving.openai_answers import to_answer
+from fcray.serving.openai_types import ChatCompletion
 from fcray.tools import Message, Tool, ToolCall
 
 from .fakes import calling, completion
@@ -31,22 +26,6 @@ def answer(
 def dump(*made: Completion, **options: Any) -> dict[str, Any]:
     whole: dict[str, Any] = json.loads(answer(*made, **options).model_dump_json())
     return whole
-
-
-def streamed(whole: ChatCompletion, include_usage: bool = False) -> list[str]:
-    async def source() -> AsyncIterator[Chunk]:
-        for chunk in chunks(whole, include_usage):
-            yield chunk
-
-    async def collect() -> list[str]:
-        return [event async for event in events(source(), include_usage)]
-
-    return asyncio.run(collect())
-
-
-def loaded(lines: list[str]) -> list[dict[str, Any]]:
-    assert lines[-1] == "data: [DONE]\n\n"
-    return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
 
 
 def test_words() -> None:
@@ -114,36 +93,3 @@ def test_half_a_surrogate_pair_can_be_sent() -> None:
     [choice] = dump(calling(call))["choices"]
     sent = choice["message"]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(sent) == call.arguments
-
-
-def test_a_stream_of_calls() -> None:
-    parts = loaded(streamed(answer(calling(CALL, CALL))))
-    assert len({(part["id"], part["created"]) for part in parts}) == 1
-    assert all("usage" not in part for part in parts)
-    deltas = [part["choices"][0]["delta"] for part in parts]
-    assert deltas[0] == {"role": "assistant"}
-    for index in (0, 1):
-        pieces = [p for d in deltas for p in d.get("tool_calls", ()) if p["index"] == index]
-        assert [("id" in p, "type" in p, "name" in p["function"]) for p in pieces] == [
-            (True, True, True),
-            (False, False, False),
-        ]
-        text = "".join(piece["function"]["arguments"] for piece in pieces)
-        assert json.loads(text) == CALL.arguments
-    reasons = [part["choices"][0]["finish_reason"] for part in parts]
-    assert reasons == [None] * (len(parts) - 1) + ["tool_calls"]
-
-
-def test_a_stream_with_usage() -> None:
-    *parts, last = loaded(streamed(answer(completion()), include_usage=True))
-    assert all(part["usage"] is None for part in parts)
-    assert last["choices"] == []
-    assert last["usage"]["total_tokens"] == 15
-
-
-@given(st.text())
-def test_every_event_is_one_line_and_loses_nothing(text: str) -> None:
-    lines = streamed(answer(completion(text)))
-    assert all(len(line.removesuffix("\n\n").splitlines()) == 1 for line in lines)
-    content = "".join(p["choices"][0]["delta"].get("content", "") for p in loaded(lines))
-    assert content == text
