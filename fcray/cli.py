@@ -20,6 +20,7 @@ from fcray.cli_dashboard import dashboard
 from fcray.cli_data import SpecPath, data_app
 from fcray.cli_evaluate import evaluate
 from fcray.cli_plan import plan, schema
+from fcray.cli_registry import REGISTRY, RegistryPlace, promote, registry_app, rollback
 from fcray.errors import FcrayError, UserError, full_disk
 
 app = typer.Typer(
@@ -30,13 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-registry_app = typer.Typer(help="The adapters that were promoted.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(registry_app, name="registry")
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 Force = Annotated[bool, typer.Option("--force", help="go on in a run that had another spec")]
-RegistryFolder = Annotated[Path, typer.Option("--registry", help="folder of the registry")]
 
 QUICKSTART = Path(__file__).parent.parent / "sweeps" / "quickstart.yaml"
 INTERRUPTED = 130
@@ -190,6 +189,8 @@ app.command()(plan)
 app.command()(schema)
 app.command()(evaluate)
 app.command()(dashboard)
+app.command()(promote)
+app.command()(rollback)
 
 
 @app.command()
@@ -215,7 +216,7 @@ def serve(
     model: Annotated[
         str, typer.Argument(help="a version of the registry, or champion")
     ] = "champion",
-    registry: RegistryFolder = Path("registry"),
+    registry: RegistryPlace = REGISTRY,
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     as_json: Json = False,
@@ -230,7 +231,7 @@ def serve(
     from fcray.sweep.session import ray_session
 
     key = settings.api_key() or secrets.token_urlsafe(24)
-    config = config_of(ServeArgs(registry=str(registry), version=model), key, host=host, port=port)
+    config = config_of(ServeArgs(registry=registry, version=model), key, host=host, port=port)
     (served,) = config.adapters
     with ray_session():
         endpoint = serving.deploy(config)
@@ -285,51 +286,6 @@ def call(
             print(f"{made.function.name} {made.function.arguments}")
     if message.content:
         print(message.content)
-
-
-@registry_app.command("list")
-def registry_list(registry: RegistryFolder = Path("registry"), as_json: Json = False) -> None:
-    """The versions, with their scores as served."""
-    from fcray.console import output, print_json, table
-    from fcray.registry import Registry
-    from fcray.tracking.wording import percent
-
-    store = Registry(registry)
-    aliases = {version: alias for alias, version in store.aliases().items()}
-    manifests = [store.manifest(version) for version in store.versions()]
-    if as_json:
-        print_json([{"version": m.version, "metrics": m.metrics} for m in manifests])
-        return
-    rows = [
-        (
-            m.version,
-            aliases.get(m.version, ""),
-            m.base,
-            percent(m.metrics["intent_accuracy"]),
-            percent(m.metrics["argument_f1"]),
-            m.created,
-        )
-        for m in manifests
-    ]
-    columns = ("version", "alias", "base", "intent>", "arg. F1>", "created")
-    output().print(table(f"Registry {registry}", columns, rows))
-
-
-@registry_app.command("verify")
-def registry_verify(
-    version: Annotated[str, typer.Argument(help="a version or an alias")] = "champion",
-    registry: RegistryFolder = Path("registry"),
-    as_json: Json = False,
-) -> None:
-    """Check every file of a version against its hash."""
-    from fcray.console import print_json
-    from fcray.registry import Registry
-
-    folder = Registry(registry).path(version)
-    if as_json:
-        print_json({"version": folder.name, "path": str(folder), "whole": True})
-    else:
-        print(f"{folder.name}: every file is what was stored")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the command imports what it works with
     from fcray.registry import Manifest
     from fcray.spec import SweepSpec
 
-REGISTRY = Path("registry")
+REGISTRY = "registry"
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
         Path | None, typer.Option(help="page of the scores and the wrong answers to write")
     ] = None,
     registry: Annotated[
-        Path | None, typer.Option(help="folder of the registry [default: the spec's, or registry]")
+        str | None, typer.Option(help="the registry [default: the spec's, or registry]")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="one JSON document on standard output")
@@ -117,7 +117,7 @@ def _results(
     from fcray.console_evaluate import progress
     from fcray.evaluation.pool import EvaluationPool, read_adapter
     from fcray.evaluation.suites import result_of
-    from fcray.job import as_served
+    from fcray.gate import as_served
     from fcray.sweep.session import ray_session
 
     config, files = as_served(spec), read_adapter(adapter) if adapter else None
@@ -152,7 +152,7 @@ def _write_page(page: Path, about: Mapping[str, object], results: Sequence[Resul
         write_atomically(page, render(about, results))
 
 
-def _read_spec(spec: Path | None, adapter: str | None, registry: Path | None) -> SweepSpec:
+def _read_spec(spec: Path | None, adapter: str | None, registry: str | None) -> SweepSpec:
     """The spec in a file, or the one that made a version of a registry."""
     from pydantic import ValidationError
 
@@ -193,7 +193,7 @@ def _spec_of_run(adapter: Path) -> Path | None:
     return next((run.spec for run in runs if run.spec.is_file() and run.study.is_file()), None)
 
 
-def _manifest(adapter: str, registry: Path) -> Manifest | None:
+def _manifest(adapter: str, registry: str) -> Manifest | None:
     """What a registry knows of an adapter, which may be given by its folder there; None outside of one."""
     from fcray.registry import Registry
 
@@ -205,12 +205,12 @@ def _manifest(adapter: str, registry: Path) -> Manifest | None:
     return beside.manifest(name) if name in beside.versions() else None
 
 
-def _registry_of(spec: Path | None, read: SweepSpec) -> Path:
+def _registry_of(spec: Path | None, read: SweepSpec) -> str:
     """Where versions are looked up that are not said to lie elsewhere."""
-    return REGISTRY if spec is None else Path(read.promotion.registry)
+    return REGISTRY if spec is None else read.promotion.registry
 
 
-def _adapter_folder(adapter: str, registry: Path) -> Path:
+def _adapter_folder(adapter: str, registry: str) -> Path:
     """The folder of an adapter given as a folder or as a version of the registry."""
     from fcray.registry import Registry
 

@@ -86,9 +86,18 @@ def show_run(record: RunRecord) -> None:
         console.print(table("Time", ("phase", "time>"), [*rows, ("in all", duration(total))]))
     if record.targets:
         console.print(_targets(record))
+    if record.conditions:
+        console.print(_gate(record))
     console.print(f"[bold]{record.verdict}[/]", soft_wrap=True)
+    if record.advice:
+        console.print(record.advice, soft_wrap=True)
     for name, path in record.paths.items():
         console.print(f"  {name:<8} {path}", soft_wrap=True)
+
+
+def _gate(record: RunRecord) -> Table:
+    rows = [(c.name, c.measured, c.needed, "yes" if c.met else "no") for c in record.conditions]
+    return table("The gate", ("", "measured>", "needed>", "met"), rows)
 
 
 def _before_after(before: ScoreRecord, after: ScoreRecord) -> Table:

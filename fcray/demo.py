@@ -52,7 +52,7 @@ def _serve_and_call(job: Job, data: Dataset, manifest: Manifest) -> None:
 
     key = secrets.token_urlsafe(24)
     with job.phase("deploy"):
-        args = ServeArgs(registry=str(job.registry.folder), version=manifest.version)
+        args = ServeArgs(registry=job.registry.url, version=manifest.version)
         endpoint = app.deploy(config_of(args, key, **job.spec.serving.model_dump()))
     try:
         with job.phase("calls"):

@@ -7,11 +7,9 @@ nothing of printing: progress goes to a `Reporter`.
 from __future__ import annotations
 
 import platform
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,17 +18,16 @@ from typing import Any, Protocol
 from fcray import models
 from fcray.dataset.build import Dataset, build
 from fcray.errors import FcrayError
-from fcray.evaluation.pool import EvaluationPool, PoolConfig, read_adapter
-from fcray.metrics import Outcome, Scores, score
+from fcray.evaluation.pool import EvaluationPool
+from fcray.gate import Gate
+from fcray.metrics import Scores, score
 from fcray.promotion import Verdict
-from fcray.promotion import judge as judge_candidate
-from fcray.registry import CHAMPION, Manifest, Registry
+from fcray.registry import Manifest, Registry
 from fcray.spec import SweepSpec
 from fcray.sweep import run as sweep
 from fcray.sweep.memory import check_memory
 from fcray.sweep.search import StudyTrial, sampler_for
 from fcray.sweep.space import check_search
-from fcray.tracking.card import model_card
 from fcray.tracking.mistakes import mistakes
 from fcray.tracking.record import (
     Condition,
@@ -82,7 +79,7 @@ class Job:
         check_search(spec)
         sampler_for(spec)  # one that cannot be made is refused now
         self.folder = sweep.find_folder(spec, force=force)
-        self.registry = Registry(Path(spec.promotion.registry).expanduser().resolve())
+        self.registry = Registry(spec.promotion.registry)
         self._reporter = reporter
         self.record = self._begin()
 
@@ -143,23 +140,6 @@ class Job:
             sweep.make_folder(self.spec, self.folder)
             return sweep.keep_dataset(self.spec, self.folder, built)
 
-    def measure(
-        self, data: Dataset, name: str, adapter: Path | None
-    ) -> tuple[Scores, tuple[Outcome, ...]]:
-        """Scores on the test split, as served; kept under `name` and not measured twice."""
-        path = self.folder.path / "outcomes" / f"{name}.jsonl"
-        outcomes = sweep.load_outcomes(path, data.test)
-        if outcomes is None:
-            pool = EvaluationPool(as_served(self.spec), {"test": data.test})
-            try:
-                pool.wait_ready()
-                outcomes = pool.evaluate(read_adapter(adapter) if adapter else None, "test")
-            finally:
-                pool.close()
-            path.parent.mkdir(exist_ok=True)
-            sweep.save_outcomes(path, outcomes)
-        return score(outcomes), outcomes
-
     def check_room(self) -> None:
         """Refuse at once what the current Ray can never start.
 
@@ -186,8 +166,8 @@ class Job:
     def before(self, data: Dataset) -> None:
         """Score the base model without an adapter."""
         with self.phase("before"):
-            scores, _ = self.measure(data, "before", None)
-            self.record.before = score_record(scores)
+            outcomes = self._gate(data).answers("before", None, {"test": data.test})["test"]
+            self.record.before = score_record(score(outcomes))
 
     def sweep(self, data: Dataset) -> list[StudyTrial]:
         """Run the trials that are left."""
@@ -206,75 +186,38 @@ class Job:
             self.record.importance = {**sweep.importance(self.spec, self.folder)}
             return trials
 
-    def promote(self, data: Dataset, trials: list[StudyTrial]) -> tuple[Verdict, Manifest | None]:
-        """Measure the best trial as served, hold it against the gate, and store it if it passes."""
+    def promote(
+        self, data: Dataset, trials: list[StudyTrial], *, forced: str = ""
+    ) -> tuple[Verdict, Manifest | None]:
+        """Measure the best trial as served, hold it against the gate, and store it if it passes.
+
+        Parameters
+        ----------
+        forced: Why it is to be promoted whatever the gate says; "" leaves it to the gate.
+        """
         with self.phase("promote"):
             best = sweep.best_trial(trials)
-            adapter = self.folder.adapter(best.results[-1].checkpoint)
-            name = f"trial_{best.number:04d}_{best.results[-1].step}"
-            scores, outcomes = self.measure(data, name, adapter)
-            self.record.after = score_record(scores)
-            self.record.mistakes = mistakes(outcomes)
-            held = self._held(best, data)
-            champion = None if held else self._champion(data)
-            verdict = judge_candidate(scores, champion, self.spec.promotion)
-            self.record.verdict = verdict.sentence
+            known = self.record.promoted.version if self.record.promoted else ""
+            passage = self._gate(data).pass_through(best, known=known, forced=forced)
+            self.record.after = score_record(passage.scores)
+            self.record.mistakes = mistakes(passage.outcomes)
+            self.record.verdict = passage.verdict.sentence
+            self.record.advice = passage.verdict.advice
             self.record.conditions = [
-                Condition(name=c.name, value=c.value, target=c.target, met=c.met)
-                for c in verdict.conditions
+                Condition(**condition.to_dict()) for condition in passage.verdict.conditions
             ]
-            manifest = held
-            if verdict.promoted and manifest is None:
-                manifest = self._store(best, adapter, data, scores, verdict)
-            if manifest is not None:
-                path = self.registry.folder / manifest.version
-                self.record.promoted = PromotedRecord(version=manifest.version, path=str(path))
-                self.record.paths = self.record.paths | {"adapter": str(path)}
-            return verdict, manifest
+            if manifest := passage.manifest:
+                where = self.registry.where(manifest.version)
+                self.record.promoted = PromotedRecord(version=manifest.version, path=where)
+                self.record.paths = self.record.paths | {"adapter": where}
+            return passage.verdict, passage.manifest
 
-    def _champion(self, data: Dataset) -> Scores | None:
-        champion = self.registry.aliases().get(CHAMPION)
-        if champion is None:
-            return None
-        return self.measure(data, champion, self.registry.path(champion))[0]
+    def _gate(self, data: Dataset) -> Gate:
+        return Gate(self.spec, self.folder, self.registry, data)
 
-    def _held(self, best: StudyTrial, data: Dataset) -> Manifest | None:
-        """The version that this run has already made of this very trial, if it has."""
-        for name in self.registry.versions(self.spec.promotion.name):
-            manifest = self.registry.manifest(name)
-            if (
-                manifest.spec.get("name") == self.spec.name
-                and manifest.trial == best.number
-                and manifest.data_sha256 == data.sha256
-                and self.record.promoted is not None
-                and self.record.promoted.version == name
-            ):
-                return manifest
-        return None
-
-    def _store(
-        self, best: StudyTrial, adapter: Path, data: Dataset, scores: Scores, verdict: Verdict
-    ) -> Manifest:
-        facts = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "base": self.spec.model.base,
-            "revision": models.resolve(self.spec.model)[1],
-            "quantization": self.spec.model.quantization,
-            "data_sha256": data.sha256,
-            "spec": self.spec.model_dump(mode="json"),
-            "trial": best.number,
-            "config": best.config.model_dump(mode="json"),
-            "metrics": scores.to_dict(),
-            "verdict": [asdict(condition) for condition in verdict.conditions],
-            "git_revision": git_revision(),
-        }
-        asked = next(
-            (row for row in data.test if row.calls and len(row.messages) <= 2), data.test[0]
-        )
-        card = model_card(self.spec, facts, scores, asked)
-        manifest = self.registry.add(self.spec.promotion.name, adapter, facts, card=card)
-        self.registry.point(CHAMPION, manifest.version)
-        return manifest
+    def ended(self) -> list[StudyTrial]:
+        """The trials of an earlier run of this job."""
+        return sweep.ended(self.spec, self.folder)
 
     def finish(self) -> None:
         """Write the report and the sweep's own W&B run."""
@@ -291,11 +234,6 @@ class Job:
             )
             tracker.write(self.record)
             tracker.finish()
-
-
-def as_served(spec: SweepSpec) -> PoolConfig:
-    """A pool whose engines hold the base as the endpoint does."""
-    return replace(sweep.pool_config(spec), storage=spec.serving.held(spec.model))
 
 
 def score_record(scores: Scores) -> ScoreRecord:
@@ -368,13 +306,3 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.system(),
     }
-
-
-def git_revision() -> str:
-    """The revision of the working copy that fcray runs from, or "" outside one."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

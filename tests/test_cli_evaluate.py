@@ -192,9 +192,9 @@ def test_a_version_brings_its_spec(pools: Pools, spec: Path, adapter: Path, tmp_
     registry = Registry(tmp_path / "registry")
     registry.add("call", adapter, {**FACTS, "spec": made.model_dump(mode="json")})
     registry.point("champion", "call_v1")
-    for named in ("champion", registry.folder / "call_v1"):
+    for named in ("champion", Path(registry.url) / "call_v1"):
         pools.adapters.clear()
-        options = ["--registry", registry.folder] if named == "champion" else []
+        options = ["--registry", registry.url] if named == "champion" else []
         read = json.loads(run("--adapter", named, *options, "--limit", 3, "--json"))
         assert read["base"] == "smollm2-135m-instruct"
         assert read["adapter"] == ("call_v1" if named == "champion" else str(named))
@@ -353,7 +353,7 @@ def test_a_users_mistake_is_one_sentence_before_anything_starts(
 def test_an_old_manifest_asks_for_a_spec(pools: Pools, adapter: Path, tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry")
     registry.add("call", adapter, FACTS)
-    said = refused("--adapter", "call_v1", "--registry", registry.folder)
+    said = refused("--adapter", "call_v1", "--registry", registry.url)
     assert said == (
         "SPEC: the spec in the manifest of call_v1 cannot be used (data: field required); name one"
     )

@@ -6,14 +6,18 @@ import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fcray.errors import FcrayError, UserError
-from fcray.registry import CHAMPION, MANIFEST, Registry
+from fcray.registry import CHAMPION, MANIFEST, Moved, Registry
+from fcray.registry.registry import UNFINISHED
 from tests.processes import heard, running
+
+EVENT = "aliases/champion/000001.json"
 
 FACTS: dict[str, Any] = {
     "created": "2024-01-01T00:00:00+00:00",
@@ -47,11 +51,15 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "registry")
 
 
+def folder_of(registry: Registry) -> Path:
+    return Path(registry.url)
+
+
 def test_an_empty_registry(registry: Registry) -> None:
     assert (registry.versions(), registry.aliases()) == ([], {})
     with pytest.raises(UserError, match="the registry has no 'champion'; it has none"):
         registry.path(CHAMPION)
-    assert not registry.folder.exists()
+    assert not folder_of(registry).exists()
 
 
 def test_versions_are_numbered(registry: Registry, adapter: Path) -> None:
@@ -64,7 +72,7 @@ def test_versions_are_numbered(registry: Registry, adapter: Path) -> None:
 
 def test_what_is_stored_is_given_back(registry: Registry, adapter: Path) -> None:
     manifest = registry.add("call", adapter, FACTS, card="# A card")
-    again = Registry(registry.folder)
+    again = Registry(registry.url)
     assert again.manifest("call_v1") == manifest
     assert (manifest.trial, manifest.metrics) == (3, {"intent_accuracy": 0.95})
     folder = again.path("call_v1")
@@ -72,6 +80,7 @@ def test_what_is_stored_is_given_back(registry: Registry, adapter: Path) -> None
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
+        ".taken",
         MANIFEST,
     }
     assert (folder / "README.md").read_text() == "# A card"
@@ -89,15 +98,15 @@ def test_the_base_is_named_as_the_user_names_it(registry: Registry, adapter: Pat
 def test_others_may_read_what_is_stored(registry: Registry, adapter: Path) -> None:
     registry.add("call", adapter, FACTS)
     registry.point(CHAMPION, "call_v1")
-    assert (registry.folder / "call_v1").stat().st_mode & 0o555 == 0o555
-    for path in (*(registry.folder / "call_v1").iterdir(), registry.folder / "aliases.json"):
+    assert (folder_of(registry) / "call_v1").stat().st_mode & 0o555 == 0o555
+    for path in (*(folder_of(registry) / "call_v1").iterdir(), folder_of(registry) / EVENT):
         assert path.stat().st_mode & 0o444 == 0o444
 
 
 @pytest.mark.parametrize("file", ["adapter_model.safetensors", "adapter_config.json", "README.md"])
 def test_a_changed_file_is_refused(registry: Registry, adapter: Path, file: str) -> None:
     registry.add("call", adapter, FACTS)
-    path = registry.folder / "call_v1" / file
+    path = folder_of(registry) / "call_v1" / file
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(FcrayError, match=f"{file} is not what was stored; call_v1 is refused"):
         registry.path("call_v1")
@@ -105,7 +114,7 @@ def test_a_changed_file_is_refused(registry: Registry, adapter: Path, file: str)
 
 def test_a_torn_file_is_refused(registry: Registry, adapter: Path) -> None:
     registry.add("call", adapter, FACTS)
-    path = registry.folder / "call_v1" / "adapter_model.safetensors"
+    path = folder_of(registry) / "call_v1" / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:3])
     with pytest.raises(FcrayError, match="call_v1 is refused"):
         registry.path("call_v1")
@@ -113,7 +122,7 @@ def test_a_torn_file_is_refused(registry: Registry, adapter: Path) -> None:
 
 def test_a_missing_file_is_refused(registry: Registry, adapter: Path) -> None:
     registry.add("call", adapter, FACTS)
-    (registry.folder / "call_v1" / "adapter_model.safetensors").unlink()
+    (folder_of(registry) / "call_v1" / "adapter_model.safetensors").unlink()
     with pytest.raises(FcrayError, match="is not what was stored; call_v1 is refused"):
         registry.path("call_v1")
 
@@ -121,7 +130,7 @@ def test_a_missing_file_is_refused(registry: Registry, adapter: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": "call_v1"}'])
 def test_a_torn_manifest_is_refused(registry: Registry, adapter: Path, text: str) -> None:
     registry.add("call", adapter, FACTS)
-    (registry.folder / "call_v1" / MANIFEST).write_text(text)
+    (folder_of(registry) / "call_v1" / MANIFEST).write_text(text)
     with pytest.raises(FcrayError, match=r"manifest\.json cannot be read; call_v1 is refused"):
         registry.path("call_v1")
 
@@ -135,7 +144,7 @@ def test_aliases(registry: Registry, adapter: Path) -> None:
     registry.point("previous", "canary")
     assert registry.aliases() == dict.fromkeys((CHAMPION, "canary", "previous"), "call_v2")
     assert registry.manifest(CHAMPION).version == "call_v2"
-    assert registry.path(CHAMPION) == registry.folder / "call_v2"
+    assert registry.path(CHAMPION) == folder_of(registry) / "call_v2"
 
 
 def test_an_alias_for_what_is_not_there_is_refused(registry: Registry, adapter: Path) -> None:
@@ -177,14 +186,16 @@ def test_a_folder_without_an_adapter_is_refused(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, adapter: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="the registry cannot be written: Not a directory"):
+    with pytest.raises(
+        UserError, match=r"the registry cannot be written: (Not a directory|File exists)"
+    ):
         Registry(tmp_path / "file" / "registry").add("call", adapter, FACTS)
 
 
 def test_a_failed_add_leaves_nothing(registry: Registry, adapter: Path) -> None:
     with pytest.raises(TypeError):
         registry.add("call", adapter, {"base": "x"})
-    assert list(registry.folder.iterdir()) == []
+    assert not folder_of(registry).exists()
 
 
 def test_threads_that_add_at_once_share_no_number(registry: Registry, adapter: Path) -> None:
@@ -207,20 +218,20 @@ def test_threads_that_point_at_once_lose_no_alias(registry: Registry, adapter: P
 
 
 ADDING = """
-import json, shutil, signal, sys
+import json, signal, sys
 from pathlib import Path
 from fcray import registry
 
 folder, adapter, facts, how = sys.argv[1:]
-copy = shutil.copyfile
+write = registry.Place.write
 
-def stop_half_way(source, target):
-    copy(source, target)
+def stop_half_way(place, name, content):
+    write(place, name, content)
     print("half way", flush=True)
     signal.pause()
 
 if how == "stop":
-    shutil.copyfile = stop_half_way
+    registry.Place.write = stop_half_way
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(5):
@@ -232,7 +243,7 @@ def adding(
     registry: Registry, adapter: Path, how: str
 ) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process that adds five versions once it is sent a line."""
-    return running(ADDING, str(registry.folder), str(adapter), json.dumps(FACTS), how)
+    return running(ADDING, str(folder_of(registry)), str(adapter), json.dumps(FACTS), how)
 
 
 def let_go(process: subprocess.Popen[str]) -> None:
@@ -252,7 +263,7 @@ def test_processes_that_add_at_once_share_no_number(registry: Registry, adapter:
         assert [first.wait(), second.wait()] == [0, 0]
     assert registry.versions() == [f"call_v{number}" for number in range(1, 11)]
     for version in registry.versions():
-        assert registry.path(version) == registry.folder / version
+        assert registry.path(version) == folder_of(registry) / version
 
 
 def test_an_add_that_is_killed_leaves_no_version(registry: Registry, adapter: Path) -> None:
@@ -261,5 +272,130 @@ def test_an_add_that_is_killed_leaves_no_version(registry: Registry, adapter: Pa
         let_go(process)
         assert heard(process) == "half way"
     assert registry.versions() == []
-    assert registry.add("call", adapter, FACTS).version == "call_v1"
-    assert registry.versions() == ["call_v1"]
+    assert registry.add("call", adapter, FACTS).version == "call_v2"  # its number is not used again
+    assert registry.versions() == ["call_v2"]
+    assert registry.gc() == []  # it may be under way
+    taken = folder_of(registry) / "call_v1" / ".taken"
+    taken.write_text((datetime.now(UTC) - 2 * UNFINISHED).isoformat())
+    assert registry.gc(dry_run=True) == ["call_v1"]
+    assert registry.gc() == ["call_v1"]
+    assert [path.name for path in taken.parent.iterdir()] == [".taken"]
+    assert registry.gc() == []
+    assert registry.path("call_v2")
+
+
+def test_threads_that_point_one_alias_are_all_in_its_history(
+    registry: Registry, adapter: Path
+) -> None:
+    for _ in range(3):
+        registry.add("call", adapter, FACTS)
+    versions = [f"call_v{1 + index % 3}" for index in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda version: registry.point(CHAMPION, version), versions))
+    events = registry.history(CHAMPION)
+    assert [event.number for event in events] == list(range(1, 25))
+    assert sorted(event.version for event in events) == sorted(versions)
+    assert registry.aliases() == {CHAMPION: events[-1].version}
+
+
+def test_of_two_promotions_over_one_champion_one_is_told(registry: Registry, adapter: Path) -> None:
+    for _ in range(3):
+        registry.add("call", adapter, FACTS)
+    registry.point(CHAMPION, "call_v1", expected="")
+    registry.point(CHAMPION, "call_v2", expected="call_v1")
+    with pytest.raises(Moved, match="champion names call_v2 by now, not call_v1"):
+        registry.point(CHAMPION, "call_v3", expected="call_v1")
+    assert registry.aliases() == {CHAMPION: "call_v2"}
+
+
+def test_rollbacks_go_back_one_by_one(registry: Registry, adapter: Path) -> None:
+    for number in (1, 2, 3, 4):
+        registry.add("call", adapter, FACTS)
+        if number < 4:
+            registry.point(CHAMPION, f"call_v{number}", reason=f"gate {number}")
+    with pytest.raises(UserError, match="candidate has named nothing else"):
+        registry.rollback("candidate")
+    event = registry.rollback(reason="complaints")
+    assert (event.version, event.reason) == ("call_v2", "rollback from call_v3: complaints")
+    assert registry.rollback().version == "call_v1"
+    with pytest.raises(UserError, match="champion has named nothing else"):
+        registry.rollback()
+    registry.point(CHAMPION, "call_v4")
+    assert registry.rollback().version == "call_v1"
+    assert [event.number for event in registry.history(CHAMPION)] == list(range(1, 8))
+
+
+def test_an_alias_may_name_nothing(registry: Registry, adapter: Path) -> None:
+    registry.add("call", adapter, FACTS)
+    registry.point("candidate", "call_v1")
+    registry.point("candidate", "")
+    assert registry.aliases() == {}
+    with pytest.raises(UserError, match="the registry has no 'candidate'"):
+        registry.manifest("candidate")
+
+
+def test_gc_keeps_what_is_needed(registry: Registry, adapter: Path) -> None:
+    for _ in range(6):
+        registry.add("call", adapter, FACTS)
+    registry.add("other", adapter, FACTS)
+    registry.point(CHAMPION, "call_v2")
+    registry.point(CHAMPION, "call_v3")
+    assert registry.gc() == []
+    assert registry.gc(2) == ["call_v1", "call_v4"]
+    assert registry.versions() == ["call_v2", "call_v3", "call_v5", "call_v6", "other_v1"]
+    assert registry.rollback().version == "call_v2"
+    assert registry.add("call", adapter, FACTS).version == "call_v7"
+
+
+def test_a_torn_alias_is_said(registry: Registry, adapter: Path) -> None:
+    registry.add("call", adapter, FACTS)
+    registry.point(CHAMPION, "call_v1")
+    (folder_of(registry) / EVENT).write_text("{")
+    with pytest.raises(FcrayError, match=r"000001\.json cannot be read"):
+        registry.aliases()
+
+
+@pytest.fixture
+def distant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
+    """A registry behind a URL; fsspec's own store in memory."""
+    monkeypatch.setenv("FCRAY_CACHE", str(tmp_path / "cache"))
+    return Registry(f"memory://{tmp_path.name}/registry")
+
+
+def test_a_registry_at_a_url(distant: Registry, adapter: Path) -> None:
+    assert distant.versions() == []
+    assert [distant.add("call", adapter, FACTS).version for _ in range(2)] == ["call_v1", "call_v2"]
+    distant.point(CHAMPION, "call_v1")
+    distant.point(CHAMPION, "call_v2")
+    again = Registry(distant.url)
+    assert again.versions() == ["call_v1", "call_v2"]
+    folder = again.path(CHAMPION)
+    assert (folder / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert folder.name == "call_v2"
+    assert again.rollback().version == "call_v1"
+    assert again.gc(1) == []
+    assert distant.where("call_v1") == f"{distant.url}/call_v1"
+
+
+def test_a_copy_of_what_is_distant_is_checked(distant: Registry, adapter: Path) -> None:
+    distant.add("call", adapter, FACTS)
+    copy = distant.path("call_v1") / "adapter_model.safetensors"
+    copy.write_bytes(b"tampered")
+    assert (distant.path("call_v1") / copy.name).read_bytes() == b"weights"  # it is fetched again
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.pipe_file(f"{distant.where('call_v1')}/{copy.name}", b"other weights")
+    assert distant.path("call_v1")  # the copy is what was stored
+    copy.unlink()
+    with pytest.raises(FcrayError, match="is not what was stored; call_v1 is refused"):
+        distant.path("call_v1")
+    store.rm_file(f"{distant.where('call_v1')}/{copy.name}")
+    copy.unlink()
+    with pytest.raises(FcrayError, match="is not what was stored; call_v1 is refused"):
+        distant.path("call_v1")
+
+
+def test_a_url_that_nothing_opens(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be opened"):
+        Registry("gopher://x/y")

@@ -6,7 +6,6 @@ Serve is started.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -24,7 +23,9 @@ from fcray.spec.base import Spec
 class ServeArgs(Spec):
     """The `args` of the application in a Serve config file."""
 
-    registry: str = Field("registry", description="the registry's folder, which every node sees")
+    registry: str = Field(
+        "registry", description="the registry: a folder that every node sees, or an fsspec URL"
+    )
     version: str = Field(CHAMPION, description="a version of it, or an alias")
     cpus: float = Field(1.0, ge=0)
     gpus: float = Field(0.0, ge=0)
@@ -45,7 +46,7 @@ def config_of(args: ServeArgs, key: str, **serving: Any) -> ServeConfig:
     ------
     UserError: There is no such version, or it is torn.
     """
-    store = Registry(Path(args.registry))
+    store = Registry(args.registry)
     manifest = store.manifest(args.version)
     return ServeConfig(
         model=ModelSpec.model_validate(manifest.spec["model"]),

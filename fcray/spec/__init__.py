@@ -7,7 +7,7 @@ Knows nothing of Ray, Optuna or models; `sweep/space.py` turns the search space 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -136,8 +136,31 @@ class PromotionSpec(Spec):
     name: str = Field("function_call", pattern=r"^[a-z][a-z0-9_]*$")
     intent_accuracy: Fraction = 0.92
     argument_f1: Fraction = 0.88
-    margin: Fraction = Field(0.02, description="how much better than the champion, in accuracy")
-    registry: str = Field("registry", description="folder of the adapter registry")
+    margin: Fraction = Field(
+        0.02, description="frame accuracy must exceed the champion's by more than this"
+    )
+    significance: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        0.05, description="most that McNemar's exact p against the champion may be; null: any"
+    )
+    held_out_tools: bool = Field(
+        True,
+        description="no worse than the champion on the split test_tools, where the data has one",
+    )
+    faults: int = Field(
+        10,
+        ge=0,
+        description="faulty requests of each kind, of which no fewer may be recovered from; 0: none",
+    )
+    slower: Annotated[float, Field(gt=0)] | None = Field(
+        1.5, description="P99 latency may be at most so many times the champion's; null: any"
+    )
+    latency_p99: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="most seconds that P99 latency may be; null: any"
+    )
+    alias: Literal["champion", "candidate"] = Field(
+        "champion", description="what a version that passes becomes; a candidate is for `fcray ab`"
+    )
+    registry: str = Field("registry", description="the adapter registry: a folder or an fsspec URL")
 
 
 class ServingSpec(Spec):

@@ -212,6 +212,19 @@ def run_trials(
     return trials
 
 
+def ended(spec: SweepSpec, folder: RunFolder) -> list[StudyTrial]:
+    """The trials of a run, none of which is run now.
+
+    Raises
+    ------
+    UserError: There is no such run.
+    """
+    if not folder.study.is_file():
+        raise spec.error(f"there is no run of this name in {spec.storage}", "name")
+    mend_journal(folder.study)
+    return trials_of(open_study(folder.study, spec))
+
+
 @dataclass(frozen=True)
 class _TimeIsUp:
     """Whether a sweep's minutes or GPU hours are over.

@@ -59,8 +59,8 @@ def conditions(items: Sequence[Condition]) -> Html:
     rows = [
         [
             element("td", METRICS.get(item.name, item.name)),
-            number_cell(figure(item.name, item.value)),
-            number_cell(figure(item.name, item.target)),
+            number_cell(item.measured or figure(item.name, item.value)),
+            number_cell(item.needed or figure(item.name, item.target)),
             element("td", _mark("met", "good") if item.met else _mark("not met", "bad")),
         ]
         for item in items

@@ -139,12 +139,19 @@ class TrialRecord(_Record):
 
 
 class Condition(_Record):
-    """One figure against what it had to reach."""
+    """One figure against what it had to reach.
+
+    Attributes
+    ----------
+    measured, needed: Value and target as they are read; "" where the name says how.
+    """
 
     name: str
     value: Figure = None
     target: Figure = None
     met: bool = False
+    measured: str = ""
+    needed: str = ""
 
 
 class PromotedRecord(_Record):
@@ -199,6 +206,7 @@ class RunRecord(_Record):
     phases: Phase → seconds, in the order in which they ran.
     promoted: What the gate let through; None when nothing was.
     verdict: The gate's decision in a sentence.
+    advice: What would make it surer.
     conditions: What the gate looked at.
     targets: What the whole run was held against.
     paths: Name → file or folder, e.g. report, wandb, adapter.
@@ -216,6 +224,7 @@ class RunRecord(_Record):
     phases: dict[str, Figure] = {}
     promoted: PromotedRecord | None = None
     verdict: str = ""
+    advice: str = ""
     conditions: list[Condition] = []
     served: list[ServedRecord] = []
     mistakes: list[MistakeRecord] = []

@@ -90,7 +90,7 @@ def _results(run: RunRecord) -> list[Section]:
     learned = tuple((title, curves.learning_curve(run, name)) for name, title in METRICS.items())
     return [
         Section("Targets", "What the run was held against.", fragments.conditions(run.targets)),
-        Section("Promotion", run.verdict, fragments.conditions(run.conditions)),
+        Section("Promotion", _promotion(run), fragments.conditions(run.conditions)),
         Section("Trials", "Scores on the validation examples.", fragments.trials(run)),
         Section(
             "Learning curves",
@@ -98,6 +98,10 @@ def _results(run: RunRecord) -> list[Section]:
             plots=(*learned, ("Training loss", curves.loss_curve(run))),
         ),
     ]
+
+
+def _promotion(run: RunRecord) -> str:
+    return f"{run.verdict}. {run.advice}".strip() if run.advice else run.verdict
 
 
 def _search(run: RunRecord) -> list[Section]:

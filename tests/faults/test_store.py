@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.processes import free_port, listens
+from tests.stores import BUCKET, KEYS, s3_server
 from tests.sweeps import descendants, running, said, wait_for, write_spec
 
 pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.timeout(600)]
-
-KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_REGION": "us-east-1"}
 
 
 @pytest.fixture
@@ -25,24 +20,9 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of an empty bucket."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with (tmp_path / "store.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(lambda: listens(port) or server.poll() is not None, 60)
-        import boto3
-
-        address = f"http://127.0.0.1:{port}"
-        boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(
-            Bucket="tests"
-        )
-        yield f"s3://tests/runs?scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
-    finally:
-        server.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=20)
-        server.kill()
+    with s3_server(tmp_path / "store.log") as port:
+        place = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
+        yield f"s3://{BUCKET}/runs?{place}"
 
 
 def test_a_run_in_an_object_store_goes_on_from_another_machine(

@@ -29,10 +29,10 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_version_says_what_is_served(registry: Registry, tiny_folder: Path) -> None:
-    args = ServeArgs(registry=str(registry.folder), gpus=1, waiting=7)
+    args = ServeArgs(registry=registry.url, gpus=1, waiting=7)
     config = config_of(args, "open sesame", port=8123)
     assert config.model.base == str(tiny_folder)
-    assert config.adapters == {"call_v1": str(registry.folder / "call_v1")}
+    assert config.adapters == {"call_v1": str(Path(registry.url) / "call_v1")}
     assert config.aliases == {CHAMPION: "call_v1"}
     assert (config.serving.max_tokens, config.serving.port) == (99, 8123)
     assert (config.gpus, config.waiting) == (1, 7)
@@ -40,7 +40,7 @@ def test_a_version_says_what_is_served(registry: Registry, tiny_folder: Path) ->
 
 
 def test_the_application_is_built(registry: Registry) -> None:
-    made = application({"registry": str(registry.folder), "version": "call_v1"})
+    made = application({"registry": registry.url, "version": "call_v1"})
     assert made._bound_deployment.name == "ingress"
 
 
@@ -60,10 +60,10 @@ def test_wrong_arguments_are_named(args: dict[str, object], message: str) -> Non
 def test_there_must_be_a_key(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FCRAY_API_KEY")
     with pytest.raises(UserError, match="set FCRAY_API_KEY"):
-        application({"registry": str(registry.folder)})
+        application({"registry": registry.url})
 
 
 def test_a_torn_version_is_refused(registry: Registry) -> None:
-    (registry.folder / "call_v1" / "adapter_model.safetensors").write_bytes(b"torn")
+    (Path(registry.url) / "call_v1" / "adapter_model.safetensors").write_bytes(b"torn")
     with pytest.raises(FcrayError, match="call_v1"):
-        application({"registry": str(registry.folder)})
+        application({"registry": registry.url})
