@@ -232,7 +232,7 @@ def serve(
 
     key = settings.api_key() or secrets.token_urlsafe(24)
     config = config_of(ServeArgs(registry=registry, version=model), key, host=host, port=port)
-    (served,) = config.adapters
+    served = config.aliases["champion"]
     with ray_session():
         endpoint = serving.deploy(config)
         try:

@@ -56,6 +56,11 @@ class PrefixCache:
             self.bytes -= self._entries.popitem(last=False)[1].bytes
         return prefix, False
 
+    def latest(self, part: Callable[[Any], Any], most: int) -> list[Any]:
+        """A part of the keys used last, each once, the latest last."""
+        found = dict.fromkeys(part(key) for key in reversed(self._entries))
+        return list(found)[:most][::-1]
+
     def forget(self, belongs: Callable[[Any], bool]) -> None:
         """Drop the entries whose key satisfies `belongs`."""
         for key in [key for key in self._entries if belongs(key)]:

@@ -79,6 +79,18 @@ class Engine:
         self._adapters.unload(name)
         self._prefixes.forget(lambda key: key[0] == name)
 
+    def prepare(self, name: str, most: int = 4) -> None:
+        """Read, for an adapter that is to take over from another, the prefixes that were asked for last.
+
+        Parameters
+        ----------
+        most: How many of them.
+        """
+        with torch.inference_mode():
+            for tokens in self._prefixes.latest(lambda key: key[1], most):
+                self._adapters.speak(name)
+                self._prefix(name, tokens)
+
     def generate(
         self,
         requests: Sequence[Request],

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from fcray.inference import Completion, Delta, Request
 
 APP = "fcray"
+
+ALL = 300
+"""Seconds that all replicas together have to load a version, or to forget one."""
+
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
 _AWAY = (
     BackPressureError,
@@ -57,6 +61,8 @@ class ServeConfig:
     Attributes
     ----------
     adapters: Version name, such as `function_call_v1`, → PEFT folder.
+    registry: The registry that these are versions of, which every node reaches; "" for none.
+    follow: Seconds between two looks at what its aliases name by now; None: what is served stays as it is.
     aliases: Name, such as `champion`, → version name or the base's name.
     api_key_sha256: See `ingress.hash_key`; None lets everyone in.
     threads: Torch's threads in the engine; None: all CPUs of this machine.
@@ -67,6 +73,8 @@ class ServeConfig:
 
     model: ModelSpec = field(default_factory=ModelSpec)
     adapters: Mapping[str, str] = field(default_factory=dict)
+    registry: str = ""
+    follow: float | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     serving: ServingSpec = field(default_factory=ServingSpec)
     api_key_sha256: str | None = None
@@ -171,6 +179,14 @@ class HandleBackend:
         finally:
             told.cancel()  # of one that is over nothing is left to end
 
+    async def load(self, versions: Sequence[str]) -> None:
+        problems = await self._handle.broadcast("load", list(versions)).results_async(timeout_s=ALL)
+        if said := next((problem for problem in problems if problem), ""):
+            raise FcrayError(said)
+
+    async def forget(self, versions: Sequence[str]) -> None:
+        await self._handle.broadcast("forget", list(versions)).results_async(timeout_s=ALL)
+
     async def ready(self) -> None:
         if not await self._call("ready"):
             raise Refused(Refusal("overloaded", "the engine is shutting down"))
@@ -246,6 +262,8 @@ def _application(config: ServeConfig, names: ModelNames) -> serve.Application:
         max_tokens=config.serving.max_tokens,
         timeout=config.timeout,
         request_ids=False,
+        registry=config.registry,
+        follow=config.follow,
     )
     in_engine = config.serving.batch + config.waiting
     ingress = serve.deployment(
@@ -267,6 +285,8 @@ def _engine(config: ServeConfig, in_engine: int) -> serve.Application:
     loaded = EngineConfig(
         model=config.model,
         adapters=dict(config.adapters),
+        registry=config.registry,
+        follows=config.follow is not None,
         batch=config.serving.batch,
         waiting=config.waiting,
         storage=config.serving.held(config.model),

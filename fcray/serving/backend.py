@@ -64,6 +64,19 @@ class Backend(Protocol):
         """
         ...
 
+    async def load(self, versions: Sequence[str]) -> None:
+        """Return when every replica holds these versions of the registry.
+
+        Raises
+        ------
+        FcrayError: One of them cannot be loaded.
+        """
+        ...
+
+    async def forget(self, versions: Sequence[str]) -> None:
+        """Let every replica forget these versions; one that is asked for all the same is loaded again."""
+        ...
+
     async def ready(self) -> None:
         """Return when the engine can answer.
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fcray.errors import FcrayError
 
@@ -57,6 +57,7 @@ class MicroBatcher(Generic[Question, Answer]):
         self._bound = waiting
         self._key = key
         self._waiting: list[_Waiting[Question, Answer]] = []
+        self._chores: list[tuple[Callable[[], None], Future[None]]] = []
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="micro-batcher", daemon=True)
@@ -91,6 +92,21 @@ class MicroBatcher(Generic[Question, Answer]):
             self._changed.notify()
         return [one.future for one in fresh]
 
+    def run(self, chore: Callable[[], None]) -> Future[None]:
+        """Have the thread do something between two batches.
+
+        Raises
+        ------
+        Overloaded: The batcher is closing.
+        """
+        future: Future[None] = Future()
+        with self._changed:
+            if not self.alive:
+                raise Overloaded("the engine is shutting down")
+            self._chores.append((chore, future))
+            self._changed.notify()
+        return future
+
     def close(self, timeout: float | None = None) -> None:
         """Answer what has begun, refuse what waits, and end the thread."""
         with self._changed:
@@ -101,27 +117,45 @@ class MicroBatcher(Generic[Question, Answer]):
     def _work(self) -> None:
         taken: list[_Waiting[Question, Answer]] = []
         try:
-            while taken := self._take():
-                self._run(taken)
+            while self._wait():
+                self._do_chores()
+                if taken := self._take():
+                    self._run(taken)
         finally:  # also when the thread dies: nobody may wait for it
             for one in taken:
                 if not one.future.done():
                     one.future.set_exception(FcrayError("the engine's thread ended"))
             self._refuse_rest()
 
-    def _take(self) -> list[_Waiting[Question, Answer]]:
-        """The next batch, marked as begun; empty when closed."""
+    def _wait(self) -> bool:
+        """Return when there is something to do; False when closed."""
         with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if self._closed:
-                    return []
+            self._changed.wait_for(lambda: self._waiting or self._chores or self._closed)
+            return not self._closed
+
+    def _do_chores(self) -> None:
+        with self._changed:
+            chores, self._chores = self._chores, []
+        for chore, future in chores:
+            if future.set_running_or_notify_cancel():
+                try:
+                    chore()
+                except Exception as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(None)
+
+    def _take(self) -> list[_Waiting[Question, Answer]]:
+        """The next batch, marked as begun; empty when nobody waits."""
+        with self._changed:
+            while self._waiting:
                 key = self._waiting[0].key
                 taken = [one for one in self._waiting if one.key == key][: self._batch]
                 self._waiting = [one for one in self._waiting if one not in taken]
                 begun = [one for one in taken if one.future.set_running_or_notify_cancel()]
                 if begun:
                     return begun
+            return []
 
     def _run(self, taken: list[_Waiting[Question, Answer]]) -> None:
         """Answer a batch; when it fails, each alone, so that a bad question fails itself only."""
@@ -142,7 +176,9 @@ class MicroBatcher(Generic[Question, Answer]):
     def _refuse_rest(self) -> None:
         with self._changed:
             self._closed = True
-            rest, self._waiting = self._waiting, []
-        for one in rest:
-            if one.future.set_running_or_notify_cancel():
-                one.future.set_exception(Overloaded("the engine is shutting down"))
+            futures: list[Future[Any]] = [one.future for one in self._waiting]
+            futures += [future for _, future in self._chores]
+            self._waiting, self._chores = [], []
+        for future in futures:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(Overloaded("the engine is shutting down"))

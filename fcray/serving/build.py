@@ -32,6 +32,12 @@ class ServeArgs(Spec):
     threads: int | None = Field(None, ge=1)
     waiting: int = Field(64, ge=0)
     timeout: float = Field(120.0, gt=0)
+    follow: float | None = Field(
+        2.0,
+        gt=0,
+        description="seconds between two looks at the registry: when `champion` moves, what is served does. "
+        "null: never, nor where a version is named",
+    )
 
 
 def config_of(args: ServeArgs, key: str, **serving: Any) -> ServeConfig:
@@ -48,10 +54,14 @@ def config_of(args: ServeArgs, key: str, **serving: Any) -> ServeConfig:
     """
     store = Registry(args.registry)
     manifest = store.manifest(args.version)
+    follows = args.follow is not None and args.version == CHAMPION
+    aliases = store.aliases() if follows else {CHAMPION: manifest.version}
     return ServeConfig(
         model=ModelSpec.model_validate(manifest.spec["model"]),
-        adapters={manifest.version: str(store.path(manifest.version))},
-        aliases={CHAMPION: manifest.version},
+        adapters={version: str(store.path(version)) for version in sorted({*aliases.values()})},
+        registry=store.url,
+        follow=args.follow if follows else None,
+        aliases=aliases,
         serving=ServingSpec.model_validate({**manifest.spec.get("serving", {}), **serving}),
         api_key_sha256=hash_key(key),
         cpus=args.cpus,

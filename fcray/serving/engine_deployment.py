@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fcray.errors import FcrayError, UserError
+from fcray.registry import Registry
 from fcray.serving.backend import Refusal
 from fcray.serving.batcher import MicroBatcher, Overloaded
 from fcray.spec import ModelSpec
@@ -38,7 +39,9 @@ class EngineConfig:
 
     Attributes
     ----------
-    adapters: Name → folder.
+    adapters: Name → folder, or, of a registry's versions, whatever: they are looked up there.
+    registry: Where versions come from; "" for none.
+    follows: Whether the versions to begin with are those that the registry's aliases name at that time.
     batch: How many requests are answered together.
     waiting: How many may wait; more are refused.
     storage: How the base lies in memory; None chooses by device (see `models.default_storage`).
@@ -47,6 +50,8 @@ class EngineConfig:
 
     model: ModelSpec
     adapters: Mapping[str, str] = field(default_factory=dict)
+    registry: str = ""
+    follows: bool = False
     batch: int = 8
     waiting: int = 64
     storage: Storage | None = None
@@ -85,9 +90,38 @@ def load_engine(config: EngineConfig) -> Engine:
     torch.set_num_threads(config.threads)
     base = models.load(config.model, storage=config.storage)
     engine = Engine(base, batch=config.batch)
-    for name, folder in config.adapters.items():
-        engine.load_adapter(name, folder)
+    for name in first_versions(config):
+        engine.load_adapter(name, adapter_folder(config, name))
     return engine
+
+
+def first_versions(config: EngineConfig) -> list[str]:
+    """The adapters that a replica begins with: also one that is started long after the endpoint."""
+    if config.registry and config.follows:
+        return sorted(set(Registry(config.registry).aliases().values()))
+    return sorted(config.adapters)
+
+
+def adapter_folder(config: EngineConfig, name: str) -> str:
+    """Where an adapter lies, whole.
+
+    Raises
+    ------
+    UserError: There is no such adapter, or it was trained on another base than the one that is served.
+    FcrayError: A version is torn.
+    """
+    if not config.registry:
+        if name not in config.adapters:
+            raise UserError(f"no adapter {name!r} is served")
+        return config.adapters[name]
+    registry = Registry(config.registry)
+    manifest = registry.manifest(name)
+    trained, served = (manifest.base, manifest.quantization), config.model
+    if trained != (served.base, served.quantization):
+        raise UserError(
+            f"{name} was trained on {' in '.join(trained)}; {served.base} in {served.quantization} is served"
+        )
+    return str(registry.path(name))
 
 
 class EngineDeployment:
@@ -100,6 +134,7 @@ class EngineDeployment:
     """
 
     def __init__(self, config: EngineConfig, engine: Engine | None = None) -> None:
+        self._config = config
         self._engine = engine or load_engine(config)
         self._room = _context_length(self._engine)
         self._batcher: MicroBatcher[_Job, Completion] = MicroBatcher(
@@ -163,6 +198,31 @@ class EngineDeployment:
             for future in futures:
                 future.cancel()
 
+    async def load(self, versions: Sequence[str]) -> str:
+        """Hold these versions of the registry from now on; returns what is wrong, "" for nothing.
+
+        Files are read and checked aside; only to become part of the model they wait for the batch under way.
+        """
+        try:
+            for version in versions:
+                if version not in self._engine.adapters:
+                    folder = await asyncio.to_thread(adapter_folder, self._config, version)
+                    await asyncio.wrap_future(
+                        self._batcher.run(partial(self._hold, version, folder))
+                    )
+        except FcrayError as error:
+            return str(error)
+        return ""
+
+    async def forget(self, versions: Sequence[str]) -> None:
+        """Hold these versions no longer."""
+
+        def drop() -> None:
+            for version in versions:
+                self._engine.unload_adapter(version)
+
+        await asyncio.wrap_future(self._batcher.run(drop))
+
     async def ready(self) -> bool:
         """Whether requests are answered."""
         return self._batcher.alive
@@ -177,6 +237,11 @@ class EngineDeployment:
         self._batcher.close(timeout=10)
 
     def _generate(self, jobs: Sequence[_Job]) -> list[Completion]:
+        for name in {job.request.adapter for job in jobs} - self._engine.adapters - {None}:
+            if (
+                self._config.registry and name is not None
+            ):  # a name that a restart or a while has dropped
+                self._hold(name, adapter_folder(self._config, name))
         requests = [self._fitted(job.request) for job in jobs]
 
         def cancelled(index: int) -> bool:
@@ -205,14 +270,30 @@ class EngineDeployment:
             raise TooLong(message, field="messages")
         return replace(request, max_tokens=min(request.max_tokens, room))
 
+    def _hold(self, name: str, folder: str) -> None:
+        """Load an adapter and let it say something; it is not held where it cannot."""
+        self._engine.load_adapter(name, folder)
+        try:
+            self._engine.prepare(name)
+            self._engine.generate([_greeting(name)])
+        except BaseException:
+            self._engine.unload_adapter(name)
+            raise
+
     def _warm_up(self) -> None:
         """One short answer before the replica counts as ready, so that the first is not slow."""
-        from fcray.inference import Request
+        self._batcher.submit([_Job(_greeting(None), threading.Event())])[0].result()
 
-        tool = Tool(name="noop", parameters={"type": "object", "properties": {}})
-        hello = (Message(role="user", content="hello"),)
-        request = Request(messages=hello, tools=(tool,), tool_choice="required", max_tokens=2)
-        self._batcher.submit([_Job(request, threading.Event())])[0].result()
+
+def _greeting(adapter: str | None) -> Request:
+    """A request that is answered soon."""
+    from fcray.inference import Request
+
+    tool = Tool(name="noop", parameters={"type": "object", "properties": {}})
+    hello = (Message(role="user", content="hello"),)
+    return Request(
+        messages=hello, tools=(tool,), adapter=adapter, tool_choice="required", max_tokens=2
+    )
 
 
 def _refusal(error: Exception) -> Refusal:

@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import math
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,8 +22,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from fcray.registry import Registry
 from fcray.serving import openai_types as wire
 from fcray.serving.backend import Backend, Refusal, Refused
+from fcray.serving.follow import Follower
 from fcray.serving.metrics import CONTENT_TYPE, GONE, Metrics, Watch
 from fcray.serving.names import ModelNames
 from fcray.serving.openai_answers import to_answer
@@ -48,6 +51,7 @@ class IngressConfig:
     max_tokens: Bound and default of an answer's length.
     max_body: Longest request body, in bytes.
     timeout: Seconds that an answer may take.
+    registry, follow: Where aliases are looked up, every so many seconds; None: `names` stay.
     request_ids: Whether to add `x-request-id` to answers; Ray Serve's own proxy does already.
     """
 
@@ -57,6 +61,8 @@ class IngressConfig:
     max_body: int = 4 << 20
     timeout: float = 120.0
     request_ids: bool = True
+    registry: str = ""
+    follow: float | None = None
 
 
 def hash_key(key: str) -> str:
@@ -66,7 +72,28 @@ def hash_key(key: str) -> str:
 
 def build_app(backend: Backend, config: IngressConfig) -> FastAPI:
     """The application: routes, access, error objects."""
-    app = FastAPI(title="fcray", docs_url=None, redoc_url=None, openapi_url=None)
+    follower = Follower(
+        config.names,
+        Registry(config.registry).aliases if config.registry else dict,
+        backend,
+        every=config.follow or math.inf,
+        linger=2 * config.timeout,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if config.follow is None:
+            yield
+            return
+        await follower.look()  # this replica may begin long after the endpoint
+        task = asyncio.create_task(follower.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    app = FastAPI(title="fcray", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.follower = follower
     app.state.backend = backend
     app.state.config = config
     app.state.created = int(time.time())
@@ -90,7 +117,7 @@ async def chat_completions(request: Request) -> Response:
     try:
         _authorize(request, config)
         body = parse_body(await _read_body(request, config.max_body))
-        watch.model, adapter = _resolve(config.names, body.model)
+        watch.model, adapter = _resolve(request.app.state.follower.names, body.model)
         asked = to_requests(body, adapter, config.max_tokens)
         backend: Backend = request.app.state.backend
         if not body.stream:
@@ -146,15 +173,14 @@ async def list_models(request: Request) -> Response:
     config: IngressConfig = request.app.state.config
     _authorize(request, config)
     created = request.app.state.created
-    return _json(
-        wire.ModelList(data=[wire.Model(id=name, created=created) for name in config.names.all])
-    )
+    names = request.app.state.follower.names.all
+    return _json(wire.ModelList(data=[wire.Model(id=name, created=created) for name in names]))
 
 
 async def get_model(request: Request, name: str) -> Response:
     config: IngressConfig = request.app.state.config
     _authorize(request, config)
-    _resolve(config.names, name)
+    _resolve(request.app.state.follower.names, name)
     return _json(wire.Model(id=name, created=request.app.state.created))
 
 

@@ -42,6 +42,14 @@ def test_the_least_recently_used_goes_first() -> None:
     assert cache.bytes == 3 * 80
 
 
+def test_the_latest_keys() -> None:
+    cache = PrefixCache(1000)
+    for key in [("a", 1), ("a", 2), ("b", 2), ("b", 3), ("a", 1)]:
+        cache.get(key, lambda: prefix(1))
+    assert cache.latest(lambda key: key[1], 2) == [3, 1]
+    assert cache.latest(lambda key: key[1], 9) == [2, 3, 1]
+
+
 def test_a_large_one_drives_out_several() -> None:
     cache = PrefixCache(3 * 80)
     for key in "abc":

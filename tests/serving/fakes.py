@@ -87,6 +87,8 @@ class FakeBackend:
         self.refusal: Refusal | None = None
         self.error: Exception | None = None
         self.asked: list[Request] = []
+        self.loaded: list[list[str]] = []
+        self.forgotten: list[list[str]] = []
         self.told = 0
         self.closed = 0
 
@@ -119,6 +121,14 @@ class FakeBackend:
             yield [Delta(index, "", one) for index, one in enumerate(answers)]
         finally:
             self.closed += 1
+
+    async def load(self, versions: Sequence[str]) -> None:
+        if self.error:
+            raise self.error
+        self.loaded.append(list(versions))
+
+    async def forget(self, versions: Sequence[str]) -> None:
+        self.forgotten.append(list(versions))
 
     async def ready(self) -> None:
         if self.refusal:

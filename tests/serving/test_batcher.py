@@ -78,6 +78,38 @@ def test_only_equal_keys_share_a_batch_and_the_oldest_goes_first(engine: Engine)
     assert engine.batches == [[0], [1, 3], [2, 4]]
 
 
+def test_chores_are_done_between_batches_by_the_same_thread(engine: Engine) -> None:
+    batches = batcher(engine)
+    done: list[tuple[int, threading.Thread]] = []
+    first = batches.submit([0])
+    engine.wait()
+    chore = batches.run(lambda: done.append((len(engine.batches), threading.current_thread())))
+    second = batches.submit([1])
+    assert not done
+    engine.free()
+    chore.result(PATIENCE)
+    assert [f.result(PATIENCE) for f in first + second] == [0, 2]
+    ((after, thread),) = done
+    assert after == 1
+    assert thread.name == "micro-batcher"
+    batches.run(lambda: None).result(PATIENCE)  # also where nobody asks
+
+
+def test_a_chore_that_fails_fails_alone(engine: Engine) -> None:
+    batches = batcher(engine)
+    engine.free()
+
+    def fail() -> None:
+        raise FcrayError("torn")
+
+    with pytest.raises(FcrayError, match="torn"):
+        batches.run(fail).result(PATIENCE)
+    assert batches.submit([1])[0].result(PATIENCE) == 2
+    batches.close(PATIENCE)
+    with pytest.raises(Overloaded):
+        batches.run(lambda: None)
+
+
 def test_a_failing_question_does_not_fail_its_neighbours(engine: Engine) -> None:
     batches = batcher(engine)
     batches.submit([0])

@@ -36,6 +36,7 @@ class FakeEngine:
         self.base = SimpleNamespace(model=SimpleNamespace(config=config))
         self.renderer = SimpleNamespace(prompt=lambda messages, _: messages[-1].content)
         self.batches: list[list[Request]] = []
+        self.adapters: frozenset[str] = frozenset()
         self.answer: Callable[[Request], str] = lambda request: request.messages[-1].content or ""
 
     def generate(
