@@ -6,12 +6,12 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint unit test-faults test-slow bench-dataset bench-training bench-inference bench-pool bench-slots bench-sweep bench-gpu clean
+.PHONY: help env demo test lint unit test-faults test-slow bench-dataset bench-training bench-inference bench-pool bench-slots bench-sweep bench-switching bench-gpu clean
 
 help:
 	@echo "make demo   run the main job: data, sweep, promotion, a served adapter (about 20 minutes)"
 	@echo "make test   lint, types and tests (under 25 minutes)"
-	@echo "make test-faults  a sweep that is killed in every part, on full disks and torn files, goes on (a quarter of an hour)"
+	@echo "make test-faults  a sweep that is killed in every part, on full disks and torn files, goes on (about 20 minutes)"
 	@echo "make test-slow  longer proofs: actors killed during fifty evaluations"
 	@echo "make bench-dataset  measure the building of 100,000 rows; results in benchmarks/results/"
 	@echo "make bench-training  measure LoRA training against TRL, in an environment of its own"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-pool  measure two evaluation actors against one"
 	@echo "make bench-slots  measure how busy 200 trials keep 32 simulated GPUs"
 	@echo "make bench-sweep  measure what early stopping saves, and what it costs (an hour)"
+	@echo "make bench-switching  measure what fifty promotions under load cost callers (five minutes)"
 	@echo "make bench-gpu  the same on a GPU, and the memory of a 13B step; random weights"
 	@echo "make env    only make the environment in $(VENV)"
 	@echo "make clean  remove the environment and the runs"
@@ -87,6 +88,9 @@ bench-pool: $(READY)
 
 bench-slots: $(READY)
 	$(BIN)/python -m benchmarks.slots
+
+bench-switching: $(READY)
+	$(BIN)/python -m benchmarks.switching
 
 bench-sweep: $(READY)
 	$(BIN)/python -m benchmarks.sweep

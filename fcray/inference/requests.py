@@ -25,6 +25,7 @@ class Request:
     temperature: 0 takes the most likely token.
     stops: An answer ends once its words hold one of these texts, which stays in it; one that begins with a
         call does not.
+    likely: How many of the most likely tokens to tell in the place of each; None tells no likelihoods.
     """
 
     messages: tuple[Message, ...]
@@ -38,6 +39,23 @@ class Request:
     top_p: float = 1.0
     seed: int | None = None
     stops: tuple[str, ...] = ()
+    likely: int | None = None
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a token was, among those that the grammar allowed.
+
+    Attributes
+    ----------
+    token: Its text; "\ufffd" stands for bytes that are no letter by themselves.
+    logprob: Natural logarithm of its probability at temperature 1; 0 where nothing else was allowed.
+    others: The most likely tokens in its place, the likeliest first, each without others of its own.
+    """
+
+    token: str
+    logprob: float
+    others: tuple[Likelihood, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,7 @@ class Completion:
         neither text nor calls; `finish_reason` says `length`, or `cancelled`.
     cached_tokens: How many of the prompt's tokens were not computed again.
     steps: Model steps that it took part in; forced tokens and good guesses take none of their own.
+    likelihoods: Of each token written, where they were asked for.
     first_seconds, seconds: From when it was begun to its first token, and to its last.
     """
 
@@ -69,6 +88,7 @@ class Completion:
     first_seconds: float
     seconds: float
     cut: str = ""
+    likelihoods: tuple[Likelihood, ...] = ()
 
 
 @dataclass(frozen=True)

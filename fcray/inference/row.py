@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ import torch
 from fcray.errors import FcrayError
 from fcray.inference.drafts import draft
 from fcray.inference.grammar import Matcher
-from fcray.inference.requests import Completion, FinishReason, Request
+from fcray.inference.requests import Completion, FinishReason, Likelihood, Request
 from fcray.prompting import CALL_CLOSE, CALL_OPEN, Prompt, call_text, parse
 
 LOOKED_AT = 16
@@ -59,6 +60,7 @@ class Row:
         if request.temperature > 0 and request.seed is not None:
             self._generator = torch.Generator(device).manual_seed(request.seed)
         self.output: list[int] = matcher.forced()[: request.max_tokens] if matcher else []
+        self._likelihoods = self._certain(self.output)
         self.turn = [*prompt.body, *self.output]
         self.guess: list[int] = []
         self.reason: FinishReason | None = None
@@ -106,11 +108,14 @@ class Row:
         if token in self._end:
             self.reason = "stop"
             return []
+        if self.request.likely is not None:
+            self._likelihoods.append(self._likelihood(token, scores))
         new = [token]
         if self._matcher is not None:
             self._matcher.consume(token)
             new += self._matcher.forced()
         new = [token for token in new if token not in self._end]
+        self._likelihoods += self._certain(new[1:])
         self.output += new
         left = self.request.max_tokens - len(self.output)
         if self._matcher is not None and self._matcher.done and left >= 0:
@@ -119,6 +124,23 @@ class Row:
             self.output = self.output[: self.request.max_tokens]
             self.reason = "length"
         return new
+
+    def _likelihood(self, token: int, scores: torch.Tensor) -> Likelihood:
+        found = torch.log_softmax(scores.float(), dim=-1)
+        most = found.topk(self.request.likely or 0)
+        others = [
+            Likelihood(self._decode([int(index)]), float(value))
+            for value, index in zip(most.values, most.indices, strict=True)
+            if value > -torch.inf
+        ]
+        return Likelihood(self._decode([token]), float(found[token]), tuple(others))
+
+    def _certain(self, tokens: Sequence[int]) -> list[Likelihood]:
+        """Of tokens that the grammar forced, where it is asked for."""
+        if self.request.likely is None:
+            return []
+        ones = [Likelihood(self._decode([token]), 0.0) for token in tokens]
+        return [replace(one, others=(one,) if self.request.likely else ()) for one in ones]
 
     def guess_on(self, most: int) -> None:
         """Guess what follows the tokens of `turn`: at most `most` words' tokens, and what they force.
@@ -185,6 +207,7 @@ class Row:
             first_seconds=self.first_seconds,
             seconds=self.seconds,
             cut=cut,
+            likelihoods=tuple(self._likelihoods[: len(self.output)]),
         )
 
 

@@ -199,22 +199,26 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Alias → version."""
-        named = {alias: events[-1].version for alias, events in self._events().items()}
+        named = {
+            alias: self._event(alias, numbers[-1]).version
+            for alias, numbers in self._moves().items()
+        }
         return {alias: version for alias, version in named.items() if version}
 
     def history(self, alias: str) -> list[AliasEvent]:
         """What `alias` has named, the earliest first."""
-        return self._events(alias).get(alias, [])
+        return [self._event(alias, number) for number in self._moves().get(alias, ())]
 
-    def _events(self, only: str | None = None) -> dict[str, list[AliasEvent]]:
-        found: dict[str, list[AliasEvent]] = {}
+    def _moves(self) -> dict[str, list[int]]:
+        """Alias → the numbers of its events, in order."""
+        found: dict[str, list[int]] = {}
         for file in self._place.names(3):
             head, _, rest = file.partition("/")
             alias, _, number = rest.partition("/")
             stem = number.removesuffix(".json")
-            if head == _ALIASES and stem.isdigit() and only in (None, alias):
-                found.setdefault(alias, []).append(self._event(alias, int(stem)))
-        return {alias: sorted(events, key=lambda e: e.number) for alias, events in found.items()}
+            if head == _ALIASES and stem.isdigit():
+                found.setdefault(alias, []).append(int(stem))
+        return {alias: sorted(numbers) for alias, numbers in found.items()}
 
     def _event(self, alias: str, number: int) -> AliasEvent:
         name = _event_name(alias, number)
@@ -283,7 +287,7 @@ class Registry:
         removed = list(self._unfinished())
         if keep is not None:
             versions = self.versions()
-            named = {one for events in self._events().values() for one in _stack(events)[-2:]}
+            named = {one for alias in self._moves() for one in _stack(self.history(alias))[-2:]}
             for name in {_name(version) for version in versions}:
                 own = [version for version in versions if _name(version) == name]
                 old = own[: max(0, len(own) - keep)]
@@ -301,7 +305,7 @@ class Registry:
             if _VERSION.fullmatch(version):
                 files.setdefault(version, set()).add(rest)
         for version, names in files.items():
-            if MANIFEST in names or names <= {_TAKEN}:
+            if MANIFEST in names or not names & {*ADAPTER_FILES, CARD}:
                 continue
             begun = self._place.read(f"{version}/{_TAKEN}").decode() if _TAKEN in names else ""
             if not begun or datetime.fromisoformat(begun) < datetime.now(UTC) - UNFINISHED:

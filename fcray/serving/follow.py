@@ -66,7 +66,10 @@ class Follower:
         """Look again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._every)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # whatever it was, the next look is another one
+                logger.error("following the registry failed: %s", type(error).__name__)
 
     async def look(self) -> None:
         """Follow the registry by one step; what goes wrong is logged, and tried again at the next."""

@@ -16,10 +16,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from fcray.registry import Registry
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ray.serve")
 
 RETRY_AFTER = {"Retry-After": "1"}
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The page talks to the endpoint that it came from and to nobody else."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def build_app(backend: Backend, config: IngressConfig) -> FastAPI:
     app.add_api_route("/v1/chat/completions", chat_completions, methods=["POST"])
     app.add_api_route("/v1/models", list_models, methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"])
+    app.add_api_route("/", chat_page, methods=["GET"])
     app.add_api_route("/metrics", metrics, methods=["GET"])
     app.add_api_route("/healthz", health, methods=["GET"])
     app.add_api_route("/readyz", ready, methods=["GET"])
@@ -161,6 +171,12 @@ async def _watched(
         raise
     finally:
         watch.end(GONE)
+
+
+async def chat_page() -> Response:
+    """A page to try tools on; it holds no secret, and what it asks for needs the key."""
+    page = files("fcray.serving").joinpath("assets/chat.html").read_text(encoding="utf-8")
+    return HTMLResponse(page, headers=PAGE_HEADERS)
 
 
 async def metrics(request: Request) -> Response:

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from fcray.inference import Completion, Request
+from fcray.inference import Completion, Likelihood, Request
 from fcray.prompting import CALL_OPEN
 from fcray.serving.openai_types import (
     AnswerMessage,
@@ -16,7 +16,10 @@ from fcray.serving.openai_types import (
     Choice,
     FinishReason,
     Function,
+    Logprobs,
     PromptTokensDetails,
+    TokenLogprob,
+    TopLogprob,
     Usage,
 )
 from fcray.tools import ToolCall
@@ -78,7 +81,27 @@ def choice_of(index: int, request: Request, completion: Completion, stops: Seque
     message = AnswerMessage(
         content=content if content or not made else None, tool_calls=made or None
     )
-    return Choice(index=index, message=message, finish_reason=reason)
+    return Choice(
+        index=index,
+        message=message,
+        logprobs=_logprobs(completion) if request.likely is not None else None,
+        finish_reason=reason,
+    )
+
+
+def _logprobs(completion: Completion) -> Logprobs:
+    def top(one: Likelihood) -> TopLogprob:
+        return TopLogprob(token=one.token, logprob=one.logprob, bytes=_bytes(one.token))
+
+    content = [
+        TokenLogprob(**dict(top(one)), top_logprobs=[top(other) for other in one.others])
+        for one in completion.likelihoods
+    ]
+    return Logprobs(content=content)
+
+
+def _bytes(text: str) -> list[int] | None:
+    return None if "\ufffd" in text else list(text.encode())
 
 
 def _read(request: Request, completion: Completion) -> tuple[tuple[ToolCall, ...], str]:

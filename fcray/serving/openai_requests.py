@@ -63,6 +63,8 @@ def to_requests(body: ChatRequest, adapter: str | None, max_tokens: int) -> list
     temperature = body.temperature or 0.0
     asked = body.max_completion_tokens or body.max_tokens or max_tokens
     messages = _messages(body.messages)
+    if body.top_logprobs and not body.logprobs:
+        raise invalid("top_logprobs: needs logprobs to be true", "top_logprobs")
     return [
         Request(
             messages=messages,
@@ -75,6 +77,7 @@ def to_requests(body: ChatRequest, adapter: str | None, max_tokens: int) -> list
             top_p=1.0 if body.top_p is None else body.top_p,
             seed=None if body.seed is None else body.seed + index,
             stops=body.stops,
+            likely=(body.top_logprobs or 0) if body.logprobs else None,
         )
         for index in range(body.n or 1)
     ]
@@ -94,8 +97,6 @@ def _param(loc: tuple[int | str, ...]) -> str | None:
 def _refuse_unsupported(body: ChatRequest) -> None:
     """Say no to what would change the answer and is not done, rather than to ignore it."""
     harmless: dict[str, tuple[Any, ...]] = {
-        "logprobs": (False,),
-        "top_logprobs": (0,),
         "logit_bias": ({},),
         "presence_penalty": (0,),
         "frequency_penalty": (0,),

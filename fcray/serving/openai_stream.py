@@ -20,10 +20,10 @@ from fcray.serving.openai_answers import choice_of, usage_of
 from fcray.serving.openai_types import (
     ApiError,
     CallDelta,
+    Choice,
     Chunk,
     ChunkChoice,
     Delta,
-    FinishReason,
     Function,
     Usage,
 )
@@ -63,15 +63,15 @@ class Writer:
         elif not (self._may_call and CALL_OPEN.startswith(self._text)):
             yield from self._speak(self._sayable())
 
-    def end(self, completion: Completion) -> tuple[list[Delta], FinishReason]:
-        """What is left to tell once the answer is complete, and why it ended."""
+    def end(self, completion: Completion) -> tuple[list[Delta], Choice]:
+        """What is left to tell once the answer is complete, and the whole answer."""
         choice = choice_of(self._index, self._request, completion, self._stops)
         deltas = list(self._speak(choice.message.content or ""))
         for call in (choice.message.tool_calls or ())[self._calls :]:
             deltas += self._begin_call(call.function.name or "")
             deltas.append(self._argue(call.function.arguments or ""))
         deltas = [*self._open(words=not self._calls), *deltas]
-        return deltas, choice.finish_reason
+        return deltas, choice
 
     @property
     def _may_call(self) -> bool:
@@ -199,9 +199,12 @@ async def chunks(
         id=f"chatcmpl-{secrets.token_hex(16)}", created=int(time.time()), model=model, choices=[]
     )
 
-    def chunk(index: int, delta: Delta, reason: FinishReason | None = None) -> Chunk:
-        choice = ChunkChoice(index=index, delta=delta, finish_reason=reason)
-        return made.model_copy(update={"choices": [choice]})
+    def chunk(index: int, delta: Delta, whole: Choice | None = None) -> Chunk:
+        """A part of a choice; its last one says why it ended, and how likely each token was."""
+        end = {"finish_reason": whole.finish_reason, "logprobs": whole.logprobs} if whole else {}
+        return made.model_copy(
+            update={"choices": [ChunkChoice(index=index, delta=delta, **end)]}  # type: ignore[arg-type]
+        )
 
     writers = [Writer(index, request, stops) for index, request in enumerate(requests)]
     ended: dict[int, Completion] = {}
@@ -211,10 +214,10 @@ async def chunks(
                 yield chunk(one.index, delta)
             if one.completion is not None:
                 ended[one.index] = one.completion
-                rest, reason = writers[one.index].end(one.completion)
+                rest, choice = writers[one.index].end(one.completion)
                 for delta in rest:
                     yield chunk(one.index, delta)
-                yield chunk(one.index, Delta(), reason)
+                yield chunk(one.index, Delta(), choice)
     if include_usage:
         usage: Usage = usage_of([ended[index] for index in range(len(requests))])
         yield made.model_copy(update={"usage": usage})

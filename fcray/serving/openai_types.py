@@ -123,11 +123,11 @@ class ChatRequest(_In):
     top_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
-    logprobs: Any = None
-    top_logprobs: Any = None
     logit_bias: Any = None
     presence_penalty: Any = None
     frequency_penalty: Any = None
@@ -184,10 +184,29 @@ class AnswerMessage(_Out):
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
+class TopLogprob(_Out):
+    """A token in the place of another; `bytes` is null where it is no text by itself."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprob(TopLogprob):
+    top_logprobs: list[TopLogprob]
+
+
+class Logprobs(_Out):
+    """Of all tokens as the model wrote them, those of calls too."""
+
+    content: list[TokenLogprob]
+    refusal: None = None
+
+
 class Choice(_Out):
     index: int
     message: AnswerMessage
-    logprobs: None = None
+    logprobs: Logprobs | None = None
     finish_reason: FinishReason
 
 
@@ -232,7 +251,7 @@ class Delta(_Out):
 class ChunkChoice(_Out):
     index: int
     delta: Delta
-    logprobs: None = None
+    logprobs: Logprobs | None = None
     finish_reason: FinishReason | None = None
 
 

@@ -197,6 +197,23 @@ def test_a_stop_sequence_ends_the_writing(client: openai.OpenAI) -> None:
     assert "".join(said) == words[: words.index(stop)]
 
 
+def test_logprobs(client: openai.OpenAI) -> None:
+    answer = ask(client, tools=[], max_tokens=8, logprobs=True, top_logprobs=3)
+    found = answer.choices[0].logprobs.content
+    assert len(found) == answer.usage.completion_tokens
+    for one in found:
+        assert one.logprob <= 0
+        assert one.logprob == pytest.approx(one.top_logprobs[0].logprob)  # one of the likeliest
+        assert len(one.top_logprobs) == 3
+    call = ask(client, tool_choice=NAMED, logprobs=True)
+    written = call.choices[0].logprobs.content
+    assert written[0].logprob == 0  # the grammar leaves nothing else
+    assert "".join(one.token for one in written).startswith('<tool_call>{"name": "set_heat"')
+    with ask(client, tool_choice=NAMED, logprobs=True, stream=True) as stream:
+        told = [p.choices[0].logprobs for p in stream if p.choices and p.choices[0].logprobs]
+    assert [one.token for part in told for one in part.content] == [one.token for one in written]
+
+
 def test_a_caller_that_goes_away_is_no_harm(client: openai.OpenAI) -> None:
     for _ in range(4):
         with ask(client, tools=[], max_tokens=64, stream=True) as stream:
@@ -244,8 +261,8 @@ def test_errors(client: openai.OpenAI, base_url: str) -> None:
         ask(client, tool_choice={"type": "function", "function": {"name": "fly"}})
     assert wrong.value.param == "tool_choice.function.name"
     with pytest.raises(openai.BadRequestError) as unsupported:
-        ask(client, logprobs=True)
-    assert unsupported.value.param == "logprobs"
+        ask(client, presence_penalty=1)
+    assert unsupported.value.param == "presence_penalty"
     with pytest.raises(openai.BadRequestError) as long:
         ask(client, messages=[{"role": "user", "content": "word " * 2000}])
     assert long.value.code == "context_length_exceeded"

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from fcray.inference import Completion, Request
+from fcray.inference import Completion, Likelihood, Request
 from fcray.serving.openai_answers import to_answer
 from fcray.serving.openai_types import ChatCompletion
 from fcray.tools import Message, Tool, ToolCall
@@ -38,6 +38,26 @@ def test_words() -> None:
         "completion_tokens": 5,
         "total_tokens": 15,
         "prompt_tokens_details": {"cached_tokens": 4},
+    }
+
+
+def test_likelihoods() -> None:
+    some = (Likelihood("It", -0.5, (Likelihood("It", -0.5), Likelihood("\ufffd", -1.0))),)
+    asked = Request(messages=ASKED.messages, likely=2)
+    [choice] = dump(completion(likelihoods=some), asked=asked)["choices"]
+    assert choice["logprobs"] == {
+        "content": [
+            {
+                "token": "It",
+                "logprob": -0.5,
+                "bytes": [73, 116],
+                "top_logprobs": [
+                    {"token": "It", "logprob": -0.5, "bytes": [73, 116]},
+                    {"token": "\ufffd", "logprob": -1.0, "bytes": None},
+                ],
+            }
+        ],
+        "refusal": None,
     }
 
 

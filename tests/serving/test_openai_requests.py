@@ -214,7 +214,7 @@ def test_a_function_without_parameters(parameters: Any) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("logprobs", True), ("top_logprobs", 2), ("logit_bias", {"1": 2}), ("presence_penalty", 0.5),
+    [("logit_bias", {"1": 2}), ("presence_penalty", 0.5),
      ("response_format", {"type": "json_object"}), ("functions", []), ("function_call", "auto"),
      ("audio", {}), ("modalities", ["text", "audio"])],
 )  # fmt: skip

@@ -37,7 +37,7 @@ FRAME = """<!doctype html><iframe src="report.html" style="width:{width}px;heigh
   (event) => document.querySelector("output").append("[", event.data, "]"))</script>"""
 
 
-def opened(page: Path, profile: Path) -> tuple[str, list[str]]:
+def opened(page: Path | str, profile: Path) -> tuple[str, list[str]]:
     """The page's DOM once it is at rest, and what it wrote to the console."""
     assert BROWSER is not None
     done = subprocess.run(
@@ -48,7 +48,7 @@ def opened(page: Path, profile: Path) -> tuple[str, list[str]]:
             *("--hide-scrollbars", "--virtual-time-budget=10000", "--enable-logging=stderr"),
             f"--user-data-dir={profile}",
             "--dump-dom",
-            page.as_uri(),
+            page if isinstance(page, str) else page.as_uri(),
         ],
         capture_output=True,
         check=True,
